@@ -1,0 +1,111 @@
+// swift-tools-version: 6.2
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "NIOHTTP1", package: "swift-nio"),
+    .product(name: "NIOWebSocket", package: "swift-nio"),
+    .product(name: "NIOSSL", package: "swift-nio-ssl"),
+]
+
+let package = Package(
+    name: "tiangong",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "tiangong", targets: ["TUIMain"]),
+        .executable(name: "tiangong-cloud", targets: ["CloudMain"]),
+        .executable(name: "tiangong-agent", targets: ["AgentMain"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
+    ],
+    targets: [
+        // C libraries, and the little C that Swift cannot say.
+        .systemLibrary(name: "CNcurses", path: "Sources/CNcurses", providers: [.apt(["libncursesw5-dev"])]),
+        .systemLibrary(name: "CZstd", path: "Sources/CZstd", providers: [.apt(["libzstd-dev"])]),
+        .target(name: "CTerminal", path: "Sources/CTerminal"),
+
+        // What both ends agree on.
+        .target(
+            name: "Core",
+            dependencies: nio + [
+                "CZstd", logging, serviceLifecycle,
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "X509", package: "swift-certificates"),
+            ],
+            path: "Sources/Core", swiftSettings: settings),
+
+        // The server.
+        .target(
+            name: "Cloud",
+            dependencies: nio + [
+                "Core", argumentParser, logging, serviceLifecycle,
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+            ],
+            path: "Sources/Cloud", exclude: ["Main"], swiftSettings: settings),
+        .executableTarget(
+            name: "CloudMain", dependencies: ["Cloud"], path: "Sources/Cloud/Main", swiftSettings: settings),
+
+        // The headless agent.
+        .target(
+            name: "Agent",
+            dependencies: nio + [
+                "Core", argumentParser, logging, serviceLifecycle,
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Sources/Agent", exclude: ["Main"], swiftSettings: settings),
+        .executableTarget(
+            name: "AgentMain", dependencies: ["Agent"], path: "Sources/Agent/Main", swiftSettings: settings),
+
+        // The operator's console and command line.
+        .target(
+            name: "TUI",
+            dependencies: nio + ["Core", "CNcurses", "CTerminal", argumentParser, logging],
+            path: "Sources/TUI", exclude: ["Main"], swiftSettings: settings),
+        .executableTarget(
+            name: "TUIMain", dependencies: ["TUI"], path: "Sources/TUI/Main", swiftSettings: settings),
+
+        .target(name: "TestSupport", dependencies: nio + ["Core"], path: "Tests/TestSupport", swiftSettings: settings),
+        .testTarget(name: "CoreTests", dependencies: ["Core", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "CloudTests", dependencies: ["Cloud", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "AgentTests", dependencies: ["Agent", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "TUITests", dependencies: ["TUI", "TestSupport"], swiftSettings: settings),
+    ]
+)

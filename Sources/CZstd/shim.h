@@ -1,0 +1,3 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+#include <zstd.h>

@@ -1,0 +1,43 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+/// Bounds on JSON, checked on the bytes before any decoder sees them, so that no decoder can be made to recurse.
+public enum JSONLimits {
+    /// The deepest nesting of objects and arrays.
+    public static let depth = 32
+    /// The most commas and colons, a bound on members and elements together.
+    public static let separators = 20_000
+
+    /// Throws `too_large` when the text nests deeper or holds more members than allowed.
+    ///
+    /// Does not validate: a malformed text passes here and fails in the decoder.
+    public static func check(_ bytes: some Sequence<UInt8>) throws(DeployError) {
+        var depth = 0
+        var separators = 0
+        var inString = false
+        var escaped = false
+        for byte in bytes {
+            if inString {
+                if escaped {
+                    escaped = false
+                } else if byte == UInt8(ascii: "\\") {
+                    escaped = true
+                } else if byte == UInt8(ascii: "\"") {
+                    inString = false
+                }
+                continue
+            }
+            switch byte {
+            case UInt8(ascii: "\""): inString = true
+            case UInt8(ascii: "{"), UInt8(ascii: "["):
+                depth += 1
+                if depth > Self.depth { throw DeployError(.tooLarge, "JSON nests deeper than \(Self.depth) levels") }
+            case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
+            case UInt8(ascii: ","), UInt8(ascii: ":"):
+                separators += 1
+                if separators > Self.separators { throw DeployError(.tooLarge, "JSON has too many members") }
+            default: break
+            }
+        }
+    }
+}
