@@ -177,7 +177,11 @@ public struct Sanitizer: Sendable {
             if value == 0x07 || value == 0x9C { endSequence() } else if value == 0x1B { state = .stringEscape }
         case .stringEscape:
             // ESC inside a string: ESC \ ends it; another ESC may still be the start of that; anything else is content.
-            if value == 0x5C || value == 0x07 || value == 0x9C { endSequence() } else if value != 0x1B { state = .string }
+            if value == 0x5C || value == 0x07 || value == 0x9C {
+                endSequence()
+            } else if value != 0x1B {
+                state = .string
+            }
         }
     }
 

@@ -51,7 +51,8 @@ public struct AgentInfo: Sendable, Hashable, Codable, Identifiable {
     public var createdAt: Timestamp
 
     enum CodingKeys: String, CodingKey {
-        case id, name, status, labels, environment, hostname, ip, os, arch, version, executors, running, queued, load, epoch
+        case id, name, status, labels, environment, hostname, ip, os, arch, version, executors, running, queued, load,
+            epoch
         case maxConcurrency = "max_concurrency"
         case lastSeen = "last_seen"
         case connectedAt = "connected_at"

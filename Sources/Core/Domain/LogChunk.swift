@@ -43,7 +43,8 @@ public struct LogChunk: Sendable, Equatable {
 
     /// A chunk; see the properties.
     public init(
-        seq: Int64, stream: LogStream, offset: Int64, at: Timestamp, codec: LogCodec, rawLength: Int, payload: ByteBuffer
+        seq: Int64, stream: LogStream, offset: Int64, at: Timestamp, codec: LogCodec, rawLength: Int,
+        payload: ByteBuffer
     ) {
         self.seq = seq
         self.stream = stream

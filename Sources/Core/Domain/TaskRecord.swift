@@ -126,7 +126,9 @@ public struct RunRecord: Sendable, Hashable, Codable, Identifiable {
     }
 
     /// A run; see the properties.
-    public init(id: RunID, spec: TaskSpec, target: String, actor: String, createdAt: Timestamp, counts: [String: Int] = [:]) {
+    public init(
+        id: RunID, spec: TaskSpec, target: String, actor: String, createdAt: Timestamp, counts: [String: Int] = [:]
+    ) {
         self.id = id
         self.spec = spec
         self.target = target
@@ -138,5 +140,7 @@ public struct RunRecord: Sendable, Hashable, Codable, Identifiable {
     /// The number of tasks.
     public var taskCount: Int { counts.values.reduce(0, +) }
     /// The number of tasks that have ended.
-    public var endedCount: Int { counts.reduce(0) { $0 + ((TaskState(rawValue: $1.key)?.isFinal ?? false) ? $1.value : 0) } }
+    public var endedCount: Int {
+        counts.reduce(0) { $0 + ((TaskState(rawValue: $1.key)?.isFinal ?? false) ? $1.value : 0) }
+    }
 }

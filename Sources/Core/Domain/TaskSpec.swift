@@ -66,7 +66,8 @@ public struct TaskSpec: Sendable, Hashable, Codable {
             throw DeployError(.unsupported, "task type '\(type.prefix(64))' is not known", hint: "use one of: \(known)")
         }
         guard command.utf8.count <= Self.maximumCommandBytes else {
-            throw DeployError(.tooLarge, "command is over \(Self.maximumCommandBytes) bytes", hint: "send a script on stdin")
+            throw DeployError(
+                .tooLarge, "command is over \(Self.maximumCommandBytes) bytes", hint: "send a script on stdin")
         }
         guard !command.utf8.contains(0) else { throw DeployError(.invalidArgument, "command contains a NUL byte") }
         for (name, value, range) in [
@@ -74,7 +75,8 @@ public struct TaskSpec: Sendable, Hashable, Codable {
             ("expires_in", expiresIn, 0.001...31_536_000.0),
         ] {
             if let value, !range.contains(value) {
-                throw DeployError(.invalidArgument, "\(name) is not between \(range.lowerBound) and \(range.upperBound) s")
+                throw DeployError(
+                    .invalidArgument, "\(name) is not between \(range.lowerBound) and \(range.upperBound) s")
             }
         }
         if let logLimit, logLimit < 1 { throw DeployError(.invalidArgument, "log_limit is not positive") }
@@ -140,11 +142,15 @@ public struct ShellParameters: Sendable, Equatable {
 
     private static func variables(_ value: JSONValue?) throws(DeployError) -> [String: String] {
         guard let value, value != .null else { return [:] }
-        guard let members = value.objectValue else { throw DeployError(.invalidArgument, "params.env is not an object") }
+        guard let members = value.objectValue else {
+            throw DeployError(.invalidArgument, "params.env is not an object")
+        }
         var result: [String: String] = [:]
         for (name, member) in members {
             guard let first = name.utf8.first, !(48...57).contains(first),
-                name.utf8.allSatisfy({ (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) || $0 == 95 })
+                name.utf8.allSatisfy({
+                    (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) || $0 == 95
+                })
             else { throw DeployError(.invalidArgument, "params.env has a bad variable name") }
             result[name] = try text(member, "env.\(name)") ?? ""
         }
@@ -154,7 +160,9 @@ public struct ShellParameters: Sendable, Equatable {
     private static func input(_ plain: JSONValue?, base64: JSONValue?) throws(DeployError) -> [UInt8]? {
         var bytes: [UInt8]?
         if let plain, plain != .null {
-            guard let text = plain.stringValue else { throw DeployError(.invalidArgument, "params.stdin is not a string") }
+            guard let text = plain.stringValue else {
+                throw DeployError(.invalidArgument, "params.stdin is not a string")
+            }
             bytes = Array(text.utf8)
         } else if let base64, base64 != .null {
             guard let text = base64.stringValue, let decoded = Base64.decode(text) else {

@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// A moment of a wall clock in milliseconds since 1970, written as RFC 3339 UTC (`2026-11-24T08:30:00.125Z`).

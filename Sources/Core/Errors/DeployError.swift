@@ -45,7 +45,8 @@ public struct DeployError: Error, Sendable, Equatable, Codable, CustomStringConv
         case .valueNotFound(_, let context): return "\(path(context)) is null"
         case .typeMismatch(_, let context): return "\(path(context)) has the wrong type"
         case .dataCorrupted(let context):
-            return context.codingPath.isEmpty ? "not valid JSON" : "\(path(context)) is not valid: \(context.debugDescription)"
+            return context.codingPath.isEmpty
+                ? "not valid JSON" : "\(path(context)) is not valid: \(context.debugDescription)"
         @unknown default: return "not valid"
         }
     }

@@ -75,7 +75,8 @@ public struct AgentRegister: Sendable, Equatable, Codable {
             throw DeployError(.invalidArgument, "data.\(field) is over \(limit) bytes")
         }
         if let labels {
-            guard labels.count <= 32, labels.allSatisfy({ $0.key.utf8.count <= 63 && $0.value.utf8.count <= 128 }) else {
+            guard labels.count <= 32, labels.allSatisfy({ $0.key.utf8.count <= 63 && $0.value.utf8.count <= 128 })
+            else {
                 throw DeployError(.invalidArgument, "data.labels is over 32 labels, or one is over 128 bytes")
             }
         }

@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 public import NIOCore
 
@@ -79,7 +79,9 @@ struct IncomingEnvelope {
 
 /// Builds frames. Encoding our own values cannot fail; if Foundation says otherwise the frame is an `error` message.
 enum FrameBuilder {
-    static func frame(_ type: String, id: String? = nil, _ data: some Encodable, payload: ByteBuffer? = nil) -> WireFrame {
+    static func frame(_ type: String, id: String? = nil, _ data: some Encodable, payload: ByteBuffer? = nil)
+        -> WireFrame
+    {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let json =

@@ -135,7 +135,9 @@ public enum OperatorMessage: Sendable {
     }
 
     /// The frame of an answer.
-    public static func reply(id: String, _ data: some Encodable) -> WireFrame { FrameBuilder.frame("reply", id: id, data) }
+    public static func reply(id: String, _ data: some Encodable) -> WireFrame {
+        FrameBuilder.frame("reply", id: id, data)
+    }
 
     /// The frame of an error.
     public static func errorFrame(id: String?, _ error: DeployError) -> WireFrame {

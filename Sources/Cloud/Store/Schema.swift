@@ -1,0 +1,88 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Core
+
+/// The tables, as ordered steps that are applied once each and never edited afterwards. Portable SQL: times are
+/// milliseconds since 1970 in integers, structured values are JSON in text.
+enum Schema {
+    static let migrations: [[String]] = [
+        [
+            """
+            CREATE TABLE agents (
+              id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, labels TEXT NOT NULL, reported_labels TEXT NOT NULL,
+              environment TEXT NOT NULL, hostname TEXT NOT NULL, ip TEXT NOT NULL, os TEXT NOT NULL, arch TEXT NOT NULL,
+              version TEXT NOT NULL, executors TEXT NOT NULL, max_concurrency BIGINT NOT NULL, status TEXT NOT NULL,
+              running BIGINT NOT NULL, queued BIGINT NOT NULL, load_average DOUBLE PRECISION, last_seen BIGINT,
+              connected_at BIGINT, epoch BIGINT NOT NULL, replica TEXT NOT NULL, created_at BIGINT NOT NULL)
+            """,
+            """
+            CREATE TABLE agent_sessions (
+              agent_id TEXT NOT NULL REFERENCES agents (id), epoch BIGINT NOT NULL, replica TEXT NOT NULL,
+              remote_address TEXT NOT NULL, connected_at BIGINT NOT NULL, disconnected_at BIGINT, reason TEXT,
+              PRIMARY KEY (agent_id, epoch))
+            """,
+            """
+            CREATE TABLE tokens (
+              id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, agent_id TEXT REFERENCES agents (id),
+              salt TEXT NOT NULL, hash TEXT NOT NULL, created_at BIGINT NOT NULL, expires_at BIGINT,
+              last_used_at BIGINT, revoked_at BIGINT)
+            """,
+            """
+            CREATE TABLE runs (
+              id TEXT PRIMARY KEY, spec TEXT NOT NULL, target TEXT NOT NULL, actor TEXT NOT NULL,
+              created_at BIGINT NOT NULL, idempotency_key TEXT, UNIQUE (actor, idempotency_key))
+            """,
+            "CREATE INDEX runs_by_time ON runs (created_at, id)",
+            """
+            CREATE TABLE tasks (
+              id TEXT PRIMARY KEY, run_id TEXT NOT NULL REFERENCES runs (id),
+              agent_id TEXT NOT NULL REFERENCES agents (id), agent_name TEXT NOT NULL, attempt BIGINT NOT NULL,
+              state TEXT NOT NULL, type TEXT NOT NULL, command TEXT NOT NULL, actor TEXT NOT NULL, exit_code BIGINT,
+              signal BIGINT, error TEXT, result TEXT, created_at BIGINT NOT NULL, dispatched_at BIGINT,
+              started_at BIGINT, finished_at BIGINT, expires_at BIGINT, log_seq BIGINT)
+            """,
+            "CREATE INDEX tasks_by_agent ON tasks (agent_id, state)",
+            "CREATE INDEX tasks_by_run ON tasks (run_id)",
+            "CREATE INDEX tasks_by_time ON tasks (created_at, id)",
+            "CREATE INDEX tasks_by_state ON tasks (state, expires_at)",
+            """
+            CREATE TABLE task_transitions (
+              task_id TEXT NOT NULL REFERENCES tasks (id), attempt BIGINT NOT NULL, at BIGINT NOT NULL,
+              from_state TEXT NOT NULL, to_state TEXT NOT NULL)
+            """,
+            "CREATE INDEX task_transitions_by_task ON task_transitions (task_id)",
+            """
+            CREATE TABLE log_chunks (
+              task_id TEXT NOT NULL REFERENCES tasks (id), attempt BIGINT NOT NULL, seq BIGINT NOT NULL,
+              stream TEXT NOT NULL, byte_offset BIGINT NOT NULL, at BIGINT NOT NULL, codec TEXT NOT NULL,
+              raw_length BIGINT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (task_id, attempt, seq))
+            """,
+        ]
+    ]
+
+    /// Applies what is missing, each step whole or not at all.
+    ///
+    /// Throws `conflict` when the database is newer than this program.
+    static func migrate(_ driver: any SQLDriver) async throws {
+        try await driver.write { transaction in
+            try transaction.execute(
+                "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY, applied_at BIGINT NOT NULL)",
+                [])
+            let applied =
+                try transaction.rows("SELECT max(version) FROM schema_migrations", []).first?.optionalInteger(0) ?? 0
+            guard applied <= migrations.count else {
+                throw DeployError(
+                    .conflict,
+                    "the database is of a newer version (schema \(applied), this program knows \(migrations.count))",
+                    hint: "start the newer tiangong-cloud, or restore a backup")
+            }
+            for (index, steps) in migrations.enumerated().dropFirst(Int(applied)) {
+                for step in steps { try transaction.execute(step, []) }
+                try transaction.execute(
+                    "INSERT INTO schema_migrations (version, applied_at) VALUES (?, ?)",
+                    [.integer(index + 1), .integer(Timestamp.now().milliseconds)])
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Core
+
+/// The queries on `agents` and `agent_sessions`.
+enum AgentTable {
+    private static let columns = """
+        id, name, labels, reported_labels, environment, hostname, ip, os, arch, version, executors, max_concurrency,
+        status, running, queued, load_average, last_seen, connected_at, epoch, created_at
+        """
+
+    static func insert(_ agent: AgentInfo, _ transaction: any SQLTransaction) throws {
+        try transaction.execute(
+            """
+            INSERT INTO agents (id, name, labels, reported_labels, environment, hostname, ip, os, arch, version, executors,
+              max_concurrency, status, running, queued, epoch, replica, created_at)
+            VALUES (?, ?, ?, '{}', ?, '', '', '', '', '', '[]', 0, 'offline', 0, 0, 0, '', ?)
+            """,
+            [
+                .text(agent.id.rawValue), .text(agent.name), .text(StoredJSON.text(agent.labels)),
+                .text(agent.environment), .integer(agent.createdAt.milliseconds),
+            ])
+    }
+
+    static func find(id: AgentID, _ transaction: any SQLTransaction) throws -> AgentInfo? {
+        try transaction.rows("SELECT \(columns) FROM agents WHERE id = ?", [.text(id.rawValue)]).first.flatMap(agent)
+    }
+
+    static func find(nameOrID text: String, _ transaction: any SQLTransaction) throws -> AgentInfo? {
+        try transaction.rows("SELECT \(columns) FROM agents WHERE name = ? OR id = ?", [.text(text), .text(text)])
+            .first.flatMap(agent)
+    }
+
+    /// Agents in the order of their names, from after a name on.
+    static func list(after name: String?, limit: Int, _ transaction: any SQLTransaction) throws -> [AgentInfo] {
+        try transaction.rows(
+            "SELECT \(columns) FROM agents WHERE name > ? ORDER BY name LIMIT ?", [.text(name ?? ""), .integer(limit)]
+        ).compactMap(agent)
+    }
+
+    static func all(_ transaction: any SQLTransaction) throws -> [AgentInfo] {
+        try transaction.rows("SELECT \(columns) FROM agents ORDER BY name", []).compactMap(agent)
+    }
+
+    /// Stores a new link: the epoch goes up by one and fences all before it. Returns the new epoch.
+    static func connect(
+        _ id: AgentID, _ register: AgentRegister, replica: String, address: String, _ transaction: any SQLTransaction
+    ) throws -> Int64 {
+        let now = Timestamp.now().milliseconds
+        try transaction.execute(
+            """
+            UPDATE agents SET epoch = epoch + 1, status = 'online', hostname = ?, ip = ?, os = ?, arch = ?, version = ?,
+              executors = ?, max_concurrency = ?, reported_labels = ?,
+              environment = CASE WHEN environment = '' THEN ? ELSE environment END,
+              running = 0, queued = 0, last_seen = ?, connected_at = ?, replica = ? WHERE id = ?
+            """,
+            [
+                .text(register.hostname ?? register.name ?? ""), .text(register.ip ?? address),
+                .text(register.os ?? ""),
+                .text(register.arch ?? ""), .text(register.version ?? ""),
+                .text(StoredJSON.text(register.executors ?? [TaskType.shell.rawValue])),
+                .integer(register.maxConcurrency ?? 1), .text(StoredJSON.text(register.labels ?? [:])),
+                .text(register.environment ?? ""), .integer(now), .integer(now), .text(replica), .text(id.rawValue),
+            ])
+        guard
+            let epoch = try transaction.rows("SELECT epoch FROM agents WHERE id = ?", [.text(id.rawValue)]).first?
+                .integer(0)
+        else { throw DeployError(.notFound, "the agent has been removed") }
+        try transaction.execute(
+            "INSERT INTO agent_sessions (agent_id, epoch, replica, remote_address, connected_at) VALUES (?, ?, ?, ?, ?)",
+            [.text(id.rawValue), .integer(epoch), .text(replica), .text(address), .integer(now)])
+        return epoch
+    }
+
+    /// Ends a link. Only the newest link's end makes the agent offline; true when it did.
+    static func disconnect(
+        _ id: AgentID, epoch: Int64, reason: String, _ transaction: any SQLTransaction
+    ) throws -> Bool {
+        let now = Timestamp.now().milliseconds
+        try transaction.execute(
+            "UPDATE agent_sessions SET disconnected_at = ?, reason = ? WHERE agent_id = ? AND epoch = ?",
+            [.integer(now), .text(reason), .text(id.rawValue), .integer(epoch)])
+        return try transaction.execute(
+            "UPDATE agents SET status = 'offline', running = 0, queued = 0, last_seen = ? WHERE id = ? AND epoch = ?",
+            [.integer(now), .text(id.rawValue), .integer(epoch)]) == 1
+    }
+
+    /// After a crash of this replica: none of its links exists any more.
+    static func disconnectAll(replica: String, _ transaction: any SQLTransaction) throws {
+        try transaction.execute(
+            "UPDATE agents SET status = 'offline', running = 0, queued = 0 WHERE replica = ? AND status = 'online'",
+            [.text(replica)])
+        try transaction.execute(
+            """
+            UPDATE agent_sessions SET disconnected_at = ?, reason = 'server stopped'
+            WHERE replica = ? AND disconnected_at IS NULL
+            """, [.integer(Timestamp.now().milliseconds), .text(replica)])
+    }
+
+    static func heartbeat(
+        _ id: AgentID, epoch: Int64, _ heartbeat: AgentHeartbeat, _ transaction: any SQLTransaction
+    ) throws {
+        try transaction.execute(
+            "UPDATE agents SET running = ?, queued = ?, load_average = ?, last_seen = ? WHERE id = ? AND epoch = ?",
+            [
+                .integer(max(0, heartbeat.running ?? 0)), .integer(max(0, heartbeat.queued ?? 0)),
+                heartbeat.load.map { .real($0) } ?? .null, .integer(Timestamp.now().milliseconds), .text(id.rawValue),
+                .integer(epoch),
+            ])
+    }
+
+    private static func agent(_ row: SQLRow) -> AgentInfo? {
+        guard let id = AgentID(row.text(0)) else { return nil }
+        var agent = AgentInfo(id: id, name: row.text(1), createdAt: Timestamp(milliseconds: row.integer(19)))
+        let reported: [String: String] = StoredJSON.value(row.text(3)) ?? [:]
+        let assigned: [String: String] = StoredJSON.value(row.text(2)) ?? [:]
+        agent.labels = reported.merging(assigned) { $1 }
+        agent.environment = row.text(4)
+        agent.hostname = row.text(5)
+        agent.ip = row.text(6)
+        agent.os = row.text(7)
+        agent.arch = row.text(8)
+        agent.version = row.text(9)
+        agent.executors = StoredJSON.value(row.text(10)) ?? []
+        agent.maxConcurrency = Int(row.integer(11))
+        agent.status = AgentStatus(rawValue: row.text(12)) ?? .offline
+        agent.running = Int(row.integer(13))
+        agent.queued = Int(row.integer(14))
+        agent.load = row.optionalReal(15)
+        agent.lastSeen = row.optionalInteger(16).map { Timestamp(milliseconds: $0) }
+        agent.connectedAt = row.optionalInteger(17).map { Timestamp(milliseconds: $0) }
+        agent.epoch = row.integer(18)
+        return agent
+    }
+}

@@ -1,0 +1,144 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Core
+
+/// The queries on `tasks` and `task_transitions`. Every change of state is one compare-and-set.
+enum TaskTable {
+    private static let columns = """
+        id, run_id, agent_id, agent_name, attempt, state, type, command, actor, exit_code, signal, error, result,
+        created_at, dispatched_at, started_at, finished_at, expires_at, log_seq,
+        (SELECT status FROM agents WHERE agents.id = tasks.agent_id)
+        """
+
+    static func insert(_ task: TaskRecord, _ transaction: any SQLTransaction) throws {
+        try transaction.execute(
+            """
+            INSERT INTO tasks (id, run_id, agent_id, agent_name, attempt, state, type, command, actor, created_at,
+              dispatched_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            [
+                .text(task.id.rawValue), .text(task.runID.rawValue), .text(task.agentID.rawValue),
+                .text(task.agentName),
+                .integer(task.attempt), .text(task.state.rawValue), .text(task.type), .text(task.command),
+                .text(task.actor), .integer(task.createdAt.milliseconds), .integer(task.dispatchedAt?.milliseconds),
+                .integer(task.expiresAt?.milliseconds),
+            ])
+    }
+
+    static func find(id: TaskID, _ transaction: any SQLTransaction) throws -> TaskRecord? {
+        try transaction.rows("SELECT \(columns) FROM tasks WHERE id = ?", [.text(id.rawValue)]).first.flatMap(task)
+    }
+
+    static func ofRun(_ id: RunID, _ transaction: any SQLTransaction) throws -> [TaskRecord] {
+        try transaction.rows("SELECT \(columns) FROM tasks WHERE run_id = ? ORDER BY agent_name", [.text(id.rawValue)])
+            .compactMap(task)
+    }
+
+    static func ofAgent(
+        _ id: AgentID, states: [TaskState], limit: Int, _ transaction: any SQLTransaction
+    ) throws -> [TaskRecord] {
+        let marks = states.map { _ in "?" }.joined(separator: ", ")
+        return try transaction.rows(
+            """
+            SELECT \(columns) FROM tasks WHERE agent_id = ? AND state IN (\(marks)) ORDER BY created_at, id LIMIT ?
+            """, [.text(id.rawValue)] + states.map { .text($0.rawValue) } + [.integer(limit)]
+        ).compactMap(task)
+    }
+
+    static func expired(before now: Timestamp, limit: Int, _ transaction: any SQLTransaction) throws -> [TaskRecord] {
+        try transaction.rows(
+            "SELECT \(columns) FROM tasks WHERE state = 'pending' AND expires_at <= ? LIMIT ?",
+            [.integer(now.milliseconds), .integer(limit)]
+        ).compactMap(task)
+    }
+
+    /// Tasks that were handed to agents which have been gone since before a moment.
+    static func abandoned(since: Timestamp, limit: Int, _ transaction: any SQLTransaction) throws -> [TaskRecord] {
+        try transaction.rows(
+            """
+            SELECT \(columns) FROM tasks WHERE state IN ('dispatched', 'running', 'canceling') AND agent_id IN
+              (SELECT id FROM agents WHERE status = 'offline' AND last_seen <= ?) LIMIT ?
+            """, [.integer(since.milliseconds), .integer(limit)]
+        ).compactMap(task)
+    }
+
+    /// Ids that start with a prefix, two at most: enough to tell unique from ambiguous.
+    static func ids(prefix: String, _ transaction: any SQLTransaction) throws -> [TaskID] {
+        try transaction.rows(
+            "SELECT id FROM tasks WHERE id >= ? AND id < ? ORDER BY id LIMIT 2", [.text(prefix), .text(prefix + "~")]
+        ).compactMap { TaskID($0.text(0)) }
+    }
+
+    /// Tasks, newest first, from before a cursor on.
+    static func list(
+        state: TaskState?, agentID: AgentID?, runID: RunID?, before cursor: ListCursor?, limit: Int,
+        _ transaction: any SQLTransaction
+    ) throws -> [TaskRecord] {
+        var (clause, values) = ListCursor.clause(cursor)
+        for (column, value) in [
+            ("state", state?.rawValue), ("agent_id", agentID?.rawValue), ("run_id", runID?.rawValue),
+        ] {
+            guard let value else { continue }
+            clause += " AND \(column) = ?"
+            values.append(.text(value))
+        }
+        return try transaction.rows(
+            "SELECT \(columns) FROM tasks WHERE \(clause) ORDER BY created_at DESC, id DESC LIMIT ?",
+            values + [.integer(limit)]
+        ).compactMap(task)
+    }
+
+    /// Moves a task along the state machine; nil when the event does not apply to the state it is in now.
+    static func apply(
+        _ event: TaskEvent, to task: TaskRecord, _ transaction: any SQLTransaction,
+        set change: (inout TaskRecord) -> Void = { _ in }
+    ) throws -> TaskRecord? {
+        guard let next = task.state.after(event) else { return nil }
+        var changed = task
+        changed.state = next
+        change(&changed)
+        let count = try transaction.execute(
+            """
+            UPDATE tasks SET state = ?, exit_code = ?, signal = ?, error = ?, result = ?, dispatched_at = ?,
+              started_at = ?, finished_at = ?, log_seq = ? WHERE id = ? AND state = ? AND attempt = ?
+            """,
+            [
+                .text(next.rawValue), .integer(changed.exitCode), .integer(changed.signal),
+                .text(changed.error.map { StoredJSON.text($0) }), .text(changed.result.map { StoredJSON.text($0) }),
+                .integer(changed.dispatchedAt?.milliseconds), .integer(changed.startedAt?.milliseconds),
+                .integer(changed.finishedAt?.milliseconds), .integer(changed.logSeq), .text(task.id.rawValue),
+                .text(task.state.rawValue), .integer(task.attempt),
+            ])
+        guard count == 1 else { return nil }
+        try transaction.execute(
+            "INSERT INTO task_transitions (task_id, attempt, at, from_state, to_state) VALUES (?, ?, ?, ?, ?)",
+            [
+                .text(task.id.rawValue), .integer(task.attempt), .integer(Timestamp.now().milliseconds),
+                .text(task.state.rawValue), .text(next.rawValue),
+            ])
+        return changed
+    }
+
+    private static func task(_ row: SQLRow) -> TaskRecord? {
+        guard let id = TaskID(row.text(0)), let runID = RunID(row.text(1)), let agentID = AgentID(row.text(2)),
+            let state = TaskState(rawValue: row.text(5))
+        else { return nil }
+        func time(_ index: Int) -> Timestamp? { row.optionalInteger(index).map { Timestamp(milliseconds: $0) } }
+        var task = TaskRecord(
+            id: id, runID: runID, agentID: agentID, agentName: row.text(3), type: row.text(6), command: row.text(7),
+            actor: row.text(8), createdAt: Timestamp(milliseconds: row.integer(13)), expiresAt: time(17))
+        task.attempt = Int(row.integer(4))
+        task.state = state
+        task.exitCode = row.optionalInteger(9).flatMap { Int32(exactly: $0) }
+        task.signal = row.optionalInteger(10).flatMap { Int32(exactly: $0) }
+        task.error = StoredJSON.value(row.optionalText(11))
+        task.result = StoredJSON.value(row.optionalText(12))
+        task.dispatchedAt = time(14)
+        task.startedAt = time(15)
+        task.finishedAt = time(16)
+        task.logSeq = row.optionalInteger(18)
+        task.agentOnline = row.text(19) == AgentStatus.online.rawValue
+        return task
+    }
+}

@@ -1,0 +1,77 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Crypto
+import NIOCore
+import NIOSSL
+import SwiftASN1
+import X509
+
+/// TLS settings of both ends, and the check of a pinned server.
+enum TLSProfile {
+    /// Mozilla's intermediate set: TLS 1.2 with forward secrecy and AEAD only, or TLS 1.3.
+    static func apply(to configuration: inout TLSConfiguration) {
+        configuration.minimumTLSVersion = .tlsv12
+        configuration.cipherSuiteValues = [
+            .TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, .TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+            .TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, .TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+            .TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, .TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        ]
+        configuration.renegotiationSupport = .none
+    }
+
+    /// The client's handler for one connection; throws `invalid_argument` when the CA file cannot be read.
+    static func clientHandler(for endpoint: ServerEndpoint) throws(DeployError) -> NIOSSLClientHandler {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        apply(to: &configuration)
+        if case .caFile(let path) = endpoint.trust { configuration.trustRoots = .file(path) }
+        let isAddress = (try? SocketAddress(ipAddress: endpoint.host, port: endpoint.port)) != nil
+        let name = isAddress ? nil : endpoint.host
+        do {
+            let context = try NIOSSLContext(configuration: configuration)
+            guard case .fingerprint(let pin) = endpoint.trust else {
+                return try NIOSSLClientHandler(context: context, serverHostname: name)
+            }
+            return try NIOSSLClientHandler(context: context, serverHostname: name) { certificates, promise in
+                promise.completeWithTask { await accepts(certificates, pin: pin) ? .certificateVerified : .failed }
+            }
+        } catch {
+            var message = "TLS cannot be set up: \(error)"
+            if case .caFile(let path) = endpoint.trust { message = "CA file '\(path)' cannot be used: \(error)" }
+            throw DeployError(.invalidArgument, message)
+        }
+    }
+
+    /// Whether a chain is the pinned leaf itself, or a valid leaf under the pinned authority.
+    private static func accepts(_ certificates: [NIOSSLCertificate], pin: String) async -> Bool {
+        do {
+            let chain = try certificates.map { try $0.toDERBytes() }
+            guard let index = chain.firstIndex(where: { CertificateFingerprint.hex(ofDER: $0) == pin }) else {
+                return false
+            }
+            if index == 0 { return true }
+            let parsed = try chain.map { try Certificate(derEncoded: $0) }
+            var verifier = Verifier(rootCertificates: CertificateStore([parsed[index]])) { RFC5280Policy() }
+            let result = await verifier.validate(
+                leaf: parsed[0], intermediates: CertificateStore(Array(parsed[1..<index])))
+            if case .validCertificate = result { return true }
+            return false
+        } catch {
+            return false
+        }
+    }
+}
+
+/// SHA-256 of a certificate, the short name by which an operator can check it.
+public enum CertificateFingerprint {
+    /// 64 lower-case hex digits of the DER encoding.
+    public static func hex(ofDER bytes: some Sequence<UInt8>) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        var text: [UInt8] = []
+        for byte in SHA256.hash(data: Array(bytes)) {
+            text.append(digits[Int(byte >> 4)])
+            text.append(digits[Int(byte & 15)])
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+}
