@@ -7,14 +7,39 @@
 #include <curses.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <term.h>
 #include <termios.h>
 #include <unistd.h>
+#include <wchar.h>
+
+// term.h names every capability with a macro; this one is a parameter here.
+#undef columns
 
 // --- curses macros and globals ------------------------------------------------------------------------------------
+
+int ct_terminal_check(const char *type) {
+    int outcome = 0;
+    if (setupterm((char *)(uintptr_t)type, STDOUT_FILENO, &outcome) != OK) return 1;
+    const char *move = tigetstr((char *)(uintptr_t)"cup");
+    return move == NULL || move == (const char *)-1 ? 2 : 0;
+}
+
+void *ct_newterm(const char *type) { return newterm((char *)(uintptr_t)type, stdout, stdin); }
+
+bool ct_locale_is_utf8(void) {
+    if (setlocale(LC_ALL, "") == NULL) setlocale(LC_CTYPE, "C.UTF-8");
+    return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+}
+
+int ct_wcwidth(uint32_t scalar) { return wcwidth((wchar_t)scalar); }
 
 uint32_t ct_attr_bold(void) { return (uint32_t)A_BOLD; }
 uint32_t ct_attr_dim(void) { return (uint32_t)A_DIM; }
@@ -128,6 +153,40 @@ static volatile sig_atomic_t armed;
 static bool installed;
 static uint8_t guard_stack[64 * 1024];
 
+static int captured_fd = -1;
+static int former_stderr = -1;
+
+void ct_stderr_capture(void) {
+    if (captured_fd >= 0 || !isatty(STDERR_FILENO)) return;
+    int memory = memfd_create("stderr", MFD_CLOEXEC);
+    int copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    if (memory < 0 || copy < 0 || dup2(memory, STDERR_FILENO) < 0) {
+        if (memory >= 0) close(memory);
+        if (copy >= 0) close(copy);
+        return;
+    }
+    captured_fd = memory;
+    former_stderr = copy;
+}
+
+// Async-signal-safe.
+void ct_stderr_release(void) {
+    if (captured_fd < 0) return;
+    dup2(former_stderr, STDERR_FILENO);
+    close(former_stderr);
+    off_t end = lseek(captured_fd, 0, SEEK_END);
+    off_t at = end > 65536 ? end - 65536 : 0;
+    char part[4096];
+    ssize_t count;
+    while (at < end && (count = pread(captured_fd, part, sizeof part, at)) > 0) {
+        if (write(STDERR_FILENO, part, (size_t)count) < 0) break;
+        at += count;
+    }
+    close(captured_fd);
+    captured_fd = -1;
+    former_stderr = -1;
+}
+
 void ct_guard_restore(void) {
     if (!__sync_bool_compare_and_swap(&armed, 1, 0)) return;
     size_t done = 0;
@@ -137,6 +196,7 @@ void ct_guard_restore(void) {
         else if (errno != EINTR && errno != EAGAIN) break;
     }
     tcsetattr(guarded_fd, TCSANOW, &saved_settings);
+    ct_stderr_release();
 }
 
 void ct_guard_disarm(void) { armed = 0; }

@@ -14,6 +14,15 @@
 extern "C" {
 #endif
 
+// Whether a terminal type (NULL: $TERM) can be drawn on: 0 yes, 1 not known, 2 it cannot move its cursor.
+int ct_terminal_check(const char *type);
+// newterm on standard output and input; NULL on failure. type NULL means $TERM.
+void *ct_newterm(const char *type);
+// Whether the locale's encoding is UTF-8, after taking the locale from the environment.
+bool ct_locale_is_utf8(void);
+// What the C library thinks a scalar's width is; -1 when it does not know it.
+int ct_wcwidth(uint32_t scalar);
+
 // Attribute bits, as curses' attr_t (32 bits).
 uint32_t ct_attr_bold(void);
 uint32_t ct_attr_dim(void);
@@ -58,6 +67,11 @@ void ct_guard_restore(void);
 void ct_guard_disarm(void);
 // Ends the process by the default action of a signal, so that the parent sees what happened.
 void ct_raise_default(int number);
+
+// Sends standard error into memory while the screen is ours, when it is a terminal. ct_guard_restore and
+// ct_stderr_release put it back and print what was caught, 64 KiB at most.
+void ct_stderr_capture(void);
+void ct_stderr_release(void);
 
 // First place of needle in haystack at or after start, or -1. With fold, ASCII letters match either case; the needle
 // must then be lower case.

@@ -1,0 +1,117 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Core
+
+/// What several screens do in the same way.
+enum AppActions {
+    /// Opens the form. Marked agents, or the one under the cursor, become the target unless one was typed before.
+    static func compose(_ model: inout AppModel) -> [Effect] {
+        let marked = model.agents.items.filter { model.agents.marked.contains($0.id) }
+        if !marked.isEmpty {
+            model.compose[.target] = TextField(marked.map(\.name).sorted().joined(separator: " "))
+            model.compose.focus = .command
+        } else if model.screen == .agents, let agent = model.agents.selected {
+            model.compose[.target] = TextField(agent.name)
+            model.compose.focus = .command
+        }
+        model.push(.compose)
+        return []
+    }
+
+    static func duplicate(_ run: RunRecord, _ model: inout AppModel) -> [Effect] {
+        model.compose.fill(from: run)
+        model.push(.compose)
+        return []
+    }
+
+    static func openRun(_ id: RunID, _ model: inout AppModel) -> [Effect] {
+        if model.run?.id != id { model.run = RunState(id: id) }
+        model.push(.run)
+        return [.loadRun(id)]
+    }
+
+    /// Follows the logs of some tasks on the log screen; the log that was there is given up.
+    static func openLog(_ tasks: [TaskRecord], title: String, _ model: inout AppModel) -> [Effect] {
+        let tasks = Array(tasks.prefix(LogBuffer.laneLimit))
+        guard !tasks.isEmpty else { return [] }
+        var effects: [Effect] = []
+        if let old = model.log, old.tasks != tasks.map(\.id) { effects.append(.closeLogs(old.tasks)) }
+        model.push(.log)
+        if model.log?.tasks == tasks.map(\.id) { return effects }
+        model.log = LogScreenState(title: title, tasks: tasks, now: model.now)
+        return effects + [.openLogs(tasks.map(\.id))]
+    }
+
+    /// Asks before tasks of a run are stopped; nil tasks means all of the run.
+    static func askCancel(_ run: RunRecord, tasks: [TaskRecord]?, _ model: inout AppModel) -> [Effect] {
+        if let tasks, tasks.count <= 1 {
+            askCancel(tasks.filter { !$0.state.isFinal }, &model)
+            return []
+        }
+        let open = tasks?.count { !$0.state.isFinal } ?? run.taskCount - run.endedCount
+        guard open > 0 else {
+            model.say("Nothing to stop: everything has ended")
+            return []
+        }
+        model.overlay = .confirm(
+            ConfirmState(
+                title: "Stop \(open) tasks of run \(run.id.short)",
+                lines: ["$ " + run.spec.command, "on \(open) of \(run.taskCount) agents: TERM, then KILL"], verb: "Stop them",
+                effects: [.cancel(CancelRequest(runID: run.id.rawValue))],
+                expected: open > ReviewState.severeCount ? "\(open)" : nil))
+        return []
+    }
+
+    /// Asks before single tasks are stopped.
+    static func askCancel(_ tasks: [TaskRecord], _ model: inout AppModel) {
+        guard let first = tasks.first else {
+            model.say("Nothing to stop: it has ended")
+            return
+        }
+        let title = tasks.count == 1 ? "Stop task \(first.id.short) on \(first.agentName)" : "Stop \(tasks.count) tasks"
+        model.overlay = .confirm(
+            ConfirmState(
+                title: Sanitizer.line(title), lines: ["$ " + first.command, "TERM, then KILL after the grace time"],
+                verb: "Stop", effects: tasks.map { .cancel(CancelRequest(taskID: $0.id.rawValue)) },
+                expected: tasks.count > ReviewState.severeCount ? "\(tasks.count)" : nil))
+    }
+
+    static func askToLeave(_ model: inout AppModel) {
+        model.overlay = .confirm(
+            ConfirmState(
+                title: "Leave", lines: ["Tasks that run go on without the console."], verb: "Leave", effects: [], ends: true))
+    }
+
+    /// Another server: nothing known of the old one is true here.
+    static func forget(_ model: inout AppModel) {
+        model.agents = AgentsState()
+        model.runs = RunsState()
+        model.run = nil
+        model.log = nil
+        model.server = nil
+        model.freshAt = nil
+        model.compose.review = nil
+    }
+
+    /// Asks for everything the present screen shows.
+    static func reload(_ model: AppModel) -> [Effect] {
+        var effects: [Effect] = [.loadAgents, .loadRuns]
+        if let run = model.run { effects.append(.loadRun(run.id)) }
+        return effects
+    }
+
+    /// The command line that shows what the screen shows.
+    static func equivalent(_ model: AppModel) -> [String] {
+        switch model.screen {
+        case .contexts: return ["tiangong context list"]
+        case .agents: return ["tiangong agent list"] + (model.agents.selected.map { ["tiangong agent show \(EquivalentCommand.quoted($0.name))"] } ?? [])
+        case .runs: return ["tiangong run list"] + (model.runs.selected.map { ["tiangong run show \($0.id.rawValue)"] } ?? [])
+        case .run: return model.run.map { run in
+                ["tiangong run show \(run.id.rawValue)"] + (run.selected.map { ["tiangong task logs \($0.id.rawValue) -f"] } ?? [])
+            } ?? []
+        case .log: return (model.log?.tasks.prefix(10) ?? []).map { "tiangong task logs \($0.rawValue) -f" }
+        case .compose, .review: return []
+        }
+    }
+}
