@@ -1,0 +1,88 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Core
+
+/// `tiangong agent`.
+struct AgentCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "agent", abstract: "List and show agents.",
+        subcommands: [AgentListCommand.self, AgentShowCommand.self])
+}
+
+/// `tiangong agent list`.
+struct AgentListCommand: DeployCommand {
+    static let configuration = CommandConfiguration(commandName: "list", abstract: "List agents.")
+
+    @OptionGroup var globals: GlobalOptions
+
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("Agents with this label; several must all match.", valueName: "key=value"))
+    var label: [String] = []
+
+    func perform(_ session: CommandSession) async throws(DeployError) -> Int32 {
+        let labels = try SelectorOptions.labels(label)
+        let selector = labels.isEmpty ? nil : TargetSelector(labels: labels)
+        let (agents, clock) = try await session.withClient { client throws(DeployError) in
+            let clock = try await client.request(.serverInfo).data(as: ServerInfo.self).clock
+            let agents = try await Pages.all { cursor throws(DeployError) in
+                try await client.request(.agentList(AgentListQuery(selector: selector, cursor: cursor, limit: 200)))
+                    .data(as: Page<AgentInfo>.self)
+            }
+            return (agents, clock)
+        }
+        let columns: [TablePrinter.Column] = [
+            .init(title: "NAME"), .init(title: "STATUS"), .init(title: "ENV"), .init(title: "LABELS", elastic: true),
+            .init(title: "HOST", elastic: true), .init(title: "OS", elastic: true), .init(title: "TASKS", right: true),
+            .init(title: "SEEN", right: true), .init(title: "VERSION"),
+        ]
+        try await session.show(agents, columns: columns, key: \.name) { agent in
+            [
+                TableCell(agent.name), TableCell(agent.status.rawValue, agent.status == .online ? .good : .dim),
+                TableCell(agent.environment), TableCell(Self.text(agent.labels)), TableCell(agent.hostname),
+                TableCell(agent.os), TableCell(agent.status == .online ? "\(agent.running)" : "-"),
+                TableCell(agent.lastSeen.map { TimeText.age($0, now: clock) } ?? "never"), TableCell(agent.version),
+            ]
+        }
+        return 0
+    }
+
+    /// Labels as they would be typed.
+    static func text(_ labels: [String: String]) -> String {
+        labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
+    }
+}
+
+/// `tiangong agent show`.
+struct AgentShowCommand: DeployCommand {
+    static let configuration = CommandConfiguration(commandName: "show", abstract: "Show one agent.")
+
+    @OptionGroup var globals: GlobalOptions
+
+    @Argument(help: "Its name or id.")
+    var name: String
+
+    func perform(_ session: CommandSession) async throws(DeployError) -> Int32 {
+        let agent = try await session.withClient { [name] client throws(DeployError) in
+            try await client.request(.agentShow(ObjectQuery(id: name))).data(as: AgentInfo.self)
+        }
+        let facts: [(name: String, value: TableCell?)] = [
+            ("Name", TableCell(agent.name)), ("Id", TableCell(agent.id.rawValue)),
+            ("Status", TableCell(agent.status.rawValue, agent.status == .online ? .good : .dim)),
+            ("Environment", agent.environment.isEmpty ? nil : TableCell(agent.environment)),
+            ("Labels", agent.labels.isEmpty ? nil : TableCell(AgentListCommand.text(agent.labels))),
+            ("Host", TableCell([agent.hostname, agent.ip].filter { !$0.isEmpty }.joined(separator: " "))),
+            ("System", TableCell([agent.os, agent.arch].filter { !$0.isEmpty }.joined(separator: " "))),
+            ("Version", TableCell(agent.version)), ("Executors", TableCell(agent.executors.joined(separator: ", "))),
+            ("Tasks", TableCell("\(agent.running) running, \(agent.queued) queued, at most \(agent.maxConcurrency)")),
+            ("Load", agent.load.map { TableCell("\(($0 * 100).rounded() / 100)") }),
+            ("Last seen", TableCell(agent.lastSeen?.description ?? "never")),
+            ("Connected", agent.connectedAt.map { TableCell("\($0) (link \(agent.epoch))") }),
+            ("Created", TableCell(agent.createdAt.description)),
+        ]
+        try await session.show(agent, key: agent.name, facts: facts)
+        return 0
+    }
+}

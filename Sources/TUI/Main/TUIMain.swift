@@ -1,0 +1,10 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import TUI
+
+/// `tiangong`: everything is in the library, so that tests reach it.
+@main
+enum TUIMain {
+    static func main() async { await TiangongCommand.start() }
+}
