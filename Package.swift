@@ -14,6 +14,7 @@ let settings: [SwiftSetting] = [
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"),
     .product(name: "NIOPosix", package: "swift-nio"),
@@ -40,6 +41,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -71,7 +73,7 @@ let package = Package(
         .target(
             name: "Cloud",
             dependencies: nio + [
-                "Core", argumentParser, logging, serviceLifecycle,
+                "Core", argumentParser, logging, serviceLifecycle, unixSignals,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "GRDB", package: "GRDB.swift"),
@@ -79,23 +81,27 @@ let package = Package(
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+                .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
+                .product(name: "DequeModule", package: "swift-collections"),
             ],
             path: "Sources/Cloud", exclude: ["Main"], swiftSettings: settings),
         .executableTarget(
-            name: "CloudMain", dependencies: ["Cloud"], path: "Sources/Cloud/Main", swiftSettings: settings),
+            name: "CloudMain", dependencies: ["Cloud", argumentParser], path: "Sources/Cloud/Main", swiftSettings: settings),
 
         // The headless agent.
         .target(
             name: "Agent",
             dependencies: nio + [
-                "Core", argumentParser, logging, serviceLifecycle,
+                "Core", argumentParser, logging, serviceLifecycle, unixSignals,
                 .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Sources/Agent", exclude: ["Main"], swiftSettings: settings),
         .executableTarget(
-            name: "AgentMain", dependencies: ["Agent"], path: "Sources/Agent/Main", swiftSettings: settings),
+            name: "AgentMain", dependencies: ["Agent", argumentParser], path: "Sources/Agent/Main", swiftSettings: settings),
 
         // The operator's console and command line.
         .target(
@@ -103,7 +109,7 @@ let package = Package(
             dependencies: nio + ["Core", "CNcurses", "CTerminal", argumentParser, logging],
             path: "Sources/TUI", exclude: ["Main"], swiftSettings: settings),
         .executableTarget(
-            name: "TUIMain", dependencies: ["TUI"], path: "Sources/TUI/Main", swiftSettings: settings),
+            name: "TUIMain", dependencies: ["TUI", argumentParser], path: "Sources/TUI/Main", swiftSettings: settings),
 
         .target(name: "TestSupport", dependencies: nio + ["Core"], path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(name: "CoreTests", dependencies: ["Core", "TestSupport"], swiftSettings: settings),

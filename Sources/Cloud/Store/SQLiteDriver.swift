@@ -82,7 +82,7 @@ final class SQLiteDriver: SQLDriver {
     }
 
     func close() async {
-        try? await pool.barrierWriteWithoutTransaction { try $0.checkpoint(.truncate) }
+        _ = try? await pool.barrierWriteWithoutTransaction { try $0.checkpoint(.truncate) }
         try? pool.close()
     }
 

@@ -18,14 +18,14 @@ public enum PrivateFile {
     ///
     /// Throws `not_found` when it cannot be read and `forbidden` when its mode lets others read it.
     public static func read(_ path: String) throws(DeployError) -> String {
-        var info = stat()
-        guard stat(path, &info) == 0 else {
-            throw DeployError(.notFound, "\(path) cannot be read: \(String(cString: strerror(errno)))")
-        }
-        guard info.st_mode & 0o077 == 0 else {
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: path),
+            let mode = (attributes[.posixPermissions] as? any BinaryInteger).map({ Int(truncatingIfNeeded: $0) }),
+            let size = (attributes[.size] as? any BinaryInteger).map({ Int(truncatingIfNeeded: $0) })
+        else { throw DeployError(.notFound, "\(path) cannot be read") }
+        guard mode & 0o077 == 0 else {
             throw DeployError(.forbidden, "\(path) is readable by others", hint: "chmod 600 \(path)")
         }
-        guard info.st_size <= 1 << 20, let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+        guard size <= 1 << 20, let text = try? String(contentsOfFile: path, encoding: .utf8) else {
             throw DeployError(.notFound, "\(path) cannot be read as text")
         }
         return text.last == "\n" ? String(text.dropLast()) : text

@@ -1,0 +1,147 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Core
+
+/// What an operator can ask, once, for every door: the WebSocket calls these functions.
+struct OperatorService: Sendable {
+    let store: Store
+    let tasks: TaskManager
+    let feed: LogFeed
+    let replica: String
+
+    func info(actor: String) -> ServerInfo {
+        ServerInfo(
+            version: ProtocolVersion.product, protocol: ProtocolVersion.current, server: replica, actor: actor,
+            clock: .now())
+    }
+
+    func agents(_ query: AgentListQuery) async throws -> Page<AgentInfo> {
+        let limit = try Self.limit(query.limit, default: 200)
+        return try await store.read { transaction in
+            var items: [AgentInfo] = []
+            var cursor = query.cursor
+            while true {
+                let page = try AgentTable.list(after: cursor, limit: limit, transaction)
+                for agent in page where query.selector?.matches(agent) ?? true {
+                    if items.count == limit { return Page(items: items, next: items.last?.name) }
+                    items.append(agent)
+                }
+                guard page.count == limit, let last = page.last else { return Page(items: items, next: nil) }
+                cursor = last.name
+            }
+        }
+    }
+
+    func agent(_ name: String) async throws -> AgentInfo {
+        guard let agent = try await store.read({ try AgentTable.find(nameOrID: name, $0) }) else {
+            throw DeployError(.notFound, "no agent is called '\(name.prefix(128))'", hint: "tiangong agent list")
+        }
+        return agent
+    }
+
+    func runs(_ query: TaskListQuery) async throws -> Page<RunRecord> {
+        let limit = try Self.limit(query.limit, default: 50)
+        let cursor = try ListCursor(query.cursor)
+        return try await store.read { transaction in
+            let items = try RunTable.list(before: cursor, limit: limit, transaction)
+            return Page(
+                items: items, next: Self.next(items, limit) { ListCursor(createdAt: $0.createdAt, id: $0.id.rawValue) })
+        }
+    }
+
+    func run(_ prefix: String) async throws -> RunDetail {
+        try await store.read { transaction in
+            let id = try Self.runID(prefix, transaction)
+            guard let run = try RunTable.find(id: id, transaction) else { throw Self.missing("run", prefix) }
+            return RunDetail(run: run, tasks: try TaskTable.ofRun(id, transaction))
+        }
+    }
+
+    func taskList(_ query: TaskListQuery) async throws -> Page<TaskRecord> {
+        let limit = try Self.limit(query.limit, default: 50)
+        let cursor = try ListCursor(query.cursor)
+        let agentID = if let name = query.agent { try await agent(name).id } else { AgentID?.none }
+        return try await store.read { transaction in
+            let items = try TaskTable.list(
+                state: query.state, agentID: agentID, runID: query.runID, before: cursor, limit: limit, transaction)
+            return Page(
+                items: items, next: Self.next(items, limit) { ListCursor(createdAt: $0.createdAt, id: $0.id.rawValue) })
+        }
+    }
+
+    func task(_ prefix: String) async throws -> TaskDetail {
+        try await store.read { transaction in
+            let task = try Self.task(prefix, transaction)
+            guard let run = try RunTable.find(id: task.runID, transaction) else { throw Self.missing("run", prefix) }
+            return TaskDetail(task: task, run: run)
+        }
+    }
+
+    func cancel(_ request: CancelRequest) async throws -> CancelReply {
+        let ids = try await store.read { transaction -> [TaskID] in
+            switch (request.taskID, request.runID) {
+            case (let prefix?, nil): return [try Self.task(prefix, transaction).id]
+            case (nil, let prefix?):
+                return try TaskTable.ofRun(Self.runID(prefix, transaction), transaction).map(\.id)
+            default: throw DeployError(.invalidArgument, "give task_id or run_id")
+            }
+        }
+        return CancelReply(tasks: try await tasks.cancel(ids, grace: request.grace))
+    }
+
+    func logState(_ prefix: String) async throws -> LogState {
+        try await store.read { transaction in
+            let task = try Self.task(prefix, transaction)
+            return LogState(task: task, nextSeq: try LogTable.nextSeq(task.id, attempt: task.attempt, transaction))
+        }
+    }
+
+    func viewer(_ id: TaskID, from seq: Int64, follow: Bool) -> LogViewer {
+        LogViewer(taskID: id, fromSeq: seq, follow: follow, store: store, feed: feed)
+    }
+
+    private static func limit(_ value: Int?, default standard: Int) throws(DeployError) -> Int {
+        guard let value else { return standard }
+        guard (1...200).contains(value) else { throw DeployError(.invalidArgument, "limit is not between 1 and 200") }
+        return value
+    }
+
+    private static func next<Item>(_ items: [Item], _ limit: Int, _ cursor: (Item) -> ListCursor) -> String? {
+        items.count == limit ? items.last.map { cursor($0).text } : nil
+    }
+
+    private static func task(_ prefix: String, _ transaction: any SQLTransaction) throws -> TaskRecord {
+        guard let id = try unique("task", prefix, TaskID(prefix), find: { try TaskTable.ids(prefix: $0, transaction) }),
+            let task = try TaskTable.find(id: id, transaction)
+        else { throw missing("task", prefix) }
+        return task
+    }
+
+    private static func runID(_ prefix: String, _ transaction: any SQLTransaction) throws -> RunID {
+        guard let id = try unique("run", prefix, RunID(prefix), find: { try RunTable.ids(prefix: $0, transaction) })
+        else {
+            throw missing("run", prefix)
+        }
+        return id
+    }
+
+    private static func unique<Kind>(
+        _ noun: String, _ prefix: String, _ valid: Identifier<Kind>?, find: (String) throws -> [Identifier<Kind>]
+    ) throws -> Identifier<Kind>? {
+        guard valid != nil, prefix.utf8.count >= 4 else {
+            throw DeployError(
+                .invalidArgument, "'\(prefix.prefix(64))' is not a \(noun) id or at least 4 characters of one")
+        }
+        let ids = try find(prefix)
+        if let exact = ids.first(where: { $0.rawValue == prefix }) { return exact }
+        guard ids.count <= 1 else {
+            throw DeployError(.ambiguous, "several \(noun)s start with \(prefix)", hint: "give more characters")
+        }
+        return ids.first
+    }
+
+    private static func missing(_ noun: String, _ prefix: String) -> DeployError {
+        DeployError(.notFound, "no \(noun) starts with '\(prefix.prefix(64))'", hint: "tiangong task list")
+    }
+}

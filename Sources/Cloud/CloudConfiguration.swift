@@ -1,0 +1,66 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Configuration
+import Core
+
+/// The server's settings, with their defaults. It does not know where they come from.
+struct CloudConfiguration: Sendable {
+    /// Address to listen on.
+    var host = "0.0.0.0"
+    /// Port to listen on; 0 picks a free one.
+    var port = 8443
+    /// Where the database, the keys and the address file are.
+    var dataDirectory = StandardPaths.stateDirectory(for: "tiangong-cloud")
+    /// Names and addresses of the server's certificate, beside this host's own.
+    var names: [String] = []
+    /// Seconds between the heartbeats of an agent.
+    var heartbeatInterval = 30.0
+    /// Seconds after which the tasks of an agent that is gone count as lost.
+    var lostAfter = 86_400.0
+    /// Seconds a task waits for its agent when the request does not say.
+    var defaultExpiry = 86_400.0
+    /// The least severe log level shown.
+    var logLevel = "info"
+}
+
+extension CloudConfiguration {
+    /// Reads the settings.
+    ///
+    /// Keys: `listen` (HOST:PORT), `data-dir`, `names` (list), `heartbeat-interval`, `lost-after`, `expires-default`
+    /// (seconds), `log.level`. Throws `invalid_argument` naming the key.
+    init(reader: ConfigReader) throws(DeployError) {
+        self.init()
+        if let listen = reader.string(forKey: "listen") { (host, port) = try Self.address(listen) }
+        dataDirectory = reader.string(forKey: "data-dir", default: dataDirectory)
+        guard dataDirectory.hasPrefix("/") else {
+            throw DeployError(.invalidArgument, "data-dir '\(dataDirectory)' is not an absolute path")
+        }
+        names = reader.stringArray(forKey: "names", default: [])
+        heartbeatInterval = try Self.seconds(reader, "heartbeat-interval", heartbeatInterval, 0.1...60)
+        lostAfter = try Self.seconds(reader, "lost-after", lostAfter, 1...31_536_000)
+        defaultExpiry = try Self.seconds(reader, "expires-default", defaultExpiry, 1...31_536_000)
+        logLevel = reader.string(forKey: "log.level", default: logLevel)
+    }
+
+    private static func seconds(
+        _ reader: ConfigReader, _ key: String, _ standard: Double, _ range: ClosedRange<Double>
+    ) throws(DeployError) -> Double {
+        let value =
+            reader.double(forKey: ConfigKey(key)) ?? reader.int(forKey: ConfigKey(key)).map(Double.init) ?? standard
+        guard range.contains(value) else {
+            throw DeployError(
+                .invalidArgument, "\(key) is not between \(range.lowerBound) and \(range.upperBound) seconds")
+        }
+        return value
+    }
+
+    private static func address(_ text: String) throws(DeployError) -> (String, Int) {
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+            throw DeployError(.invalidArgument, "listen '\(text)' is not HOST:PORT", hint: "listen: 0.0.0.0:8443")
+        }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+        return (host.isEmpty ? "0.0.0.0" : String(host), Int(port))
+    }
+}

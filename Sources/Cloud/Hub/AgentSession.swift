@@ -1,0 +1,40 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Core
+import Synchronization
+
+/// One live link of one agent.
+final class AgentSession: Sendable {
+    let agentID: AgentID
+    let name: String
+    /// Fences this link against older ones.
+    let epoch: Int64
+    let link: WebSocketLink
+    /// Whether it speaks our wire, with acknowledgements; agents from the origin document do not.
+    let acknowledges: Bool
+    /// What is known of the logs it is sending.
+    let logs = LogProgress()
+
+    init(agentID: AgentID, name: String, epoch: Int64, link: WebSocketLink, acknowledges: Bool) {
+        self.agentID = agentID
+        self.name = name
+        self.epoch = epoch
+        self.link = link
+        self.acknowledges = acknowledges
+    }
+
+    /// Queues a message; an agent that does not read even control messages is cut off and comes back.
+    func send(_ message: CloudMessage, id: String? = nil) {
+        if !link.outbox.offer(message.frame(id: id), lane: .control) { link.close(.slowConsumer) }
+    }
+
+    /// Hands over one task.
+    func send(_ task: TaskRecord, spec: TaskSpec) {
+        send(
+            .create(
+                TaskCreate(
+                    taskID: task.id, runID: task.runID, attempt: task.attempt, epoch: epoch, spec: spec,
+                    actor: task.actor)))
+    }
+}

@@ -1,0 +1,129 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Core
+import Logging
+import Synchronization
+
+/// One live link of one operator: answers requests, sends followed logs and changes.
+final class OperatorSession: Sendable {
+    let link: WebSocketLink
+    let changes = ChangeFeed()
+    private let actor: String
+    private let service: OperatorService
+    private let viewers = Mutex<[TaskID: LogViewer]>([:])
+    private let work: AsyncStream<@Sendable () async -> Void>.Continuation
+    private let jobs: AsyncStream<@Sendable () async -> Void>
+
+    /// The most logs one link may follow at once.
+    private static let maximumViewers = 20_000
+
+    init(link: WebSocketLink, actor: String, service: OperatorService) {
+        self.link = link
+        self.actor = actor
+        self.service = service
+        (jobs, work) = AsyncStream.makeStream()
+    }
+
+    /// Serves the link until it ends.
+    func serve() async {
+        await withDiscardingTaskGroup { group in
+            group.addTask {
+                _ = await self.link.run { frame in await self.receive(frame) }
+                self.stop()
+            }
+            for await job in jobs { group.addTask { await job() } }
+        }
+    }
+
+    private func stop() {
+        changes.finish()
+        let all = viewers.withLock { viewers in
+            defer { viewers = [:] }
+            return Array(viewers.values)
+        }
+        for viewer in all { viewer.stop() }
+        work.finish()
+    }
+
+    private func receive(_ frame: WireFrame) async {
+        do throws(OperatorFrameError) {
+            let (id, request) = try OperatorRequest.decode(frame)
+            do {
+                if let reply = try await answer(request, id) { await send(reply) }
+            } catch {
+                await send(OperatorMessage.errorFrame(id: id, DeployError(wrapping: error)))
+            }
+        } catch {
+            await send(OperatorMessage.errorFrame(id: error.id, error.error))
+        }
+    }
+
+    private func send(_ frame: WireFrame) async {
+        // A closed link has nobody to answer to.
+        try? await link.outbox.send(frame, lane: .control)
+    }
+
+    /// The answer to a request, or nil when it has been sent already because more frames follow it.
+    private func answer(_ request: OperatorRequest, _ id: String) async throws -> WireFrame? {
+        switch request {
+        case .serverInfo: return OperatorMessage.reply(id: id, service.info(actor: actor))
+        case .agentList(let query): return OperatorMessage.reply(id: id, try await service.agents(query))
+        case .agentShow(let query): return OperatorMessage.reply(id: id, try await service.agent(query.id))
+        case .runCreate(let request):
+            let detail = try await service.tasks.create(request, actor: actor)
+            // The answer goes first, so that the client knows the tasks before their logs arrive.
+            await send(OperatorMessage.reply(id: id, detail))
+            if request.follow == true { for task in detail.tasks { try follow(task, from: 0, follow: true) } }
+            return nil
+        case .runList(let query): return OperatorMessage.reply(id: id, try await service.runs(query))
+        case .runShow(let query): return OperatorMessage.reply(id: id, try await service.run(query.id))
+        case .taskList(let query): return OperatorMessage.reply(id: id, try await service.taskList(query))
+        case .taskShow(let query): return OperatorMessage.reply(id: id, try await service.task(query.id))
+        case .taskCancel(let request): return OperatorMessage.reply(id: id, try await service.cancel(request))
+        case .logOpen(let request):
+            let state = try await service.logState(request.taskID)
+            await send(OperatorMessage.reply(id: id, state))
+            try follow(state.task, from: request.fromSeq, follow: request.follow)
+            return nil
+        case .logClose(let query):
+            if let taskID = TaskID(query.id) { viewers.withLock { $0.removeValue(forKey: taskID) }?.stop() }
+            return OperatorMessage.reply(id: id, NoParameters())
+        case .eventsOpen:
+            if changes.open() { work.yield { await self.sendChanges() } }
+            return OperatorMessage.reply(id: id, NoParameters())
+        }
+    }
+
+    private func follow(_ task: TaskRecord, from seq: Int64, follow: Bool) throws {
+        let viewer = service.viewer(task.id, from: seq, follow: follow)
+        let old = try viewers.withLock { viewers throws -> LogViewer? in
+            guard viewers.count < Self.maximumViewers else {
+                throw DeployError(.rateLimited, "this link follows too many logs", hint: "close some")
+            }
+            defer { viewers[task.id] = viewer }
+            return viewers[task.id]
+        }
+        old?.stop()
+        work.yield { await self.view(viewer, attempt: task.attempt) }
+    }
+
+    private func view(_ viewer: LogViewer, attempt: Int) async {
+        do {
+            try await viewer.run(attempt: attempt, outbox: link.outbox)
+        } catch {
+            await send(OperatorMessage.errorFrame(id: nil, DeployError(wrapping: error)))
+        }
+        viewers.withLock { viewers in
+            if viewers[viewer.taskID] === viewer { viewers[viewer.taskID] = nil }
+        }
+    }
+
+    private func sendChanges() async {
+        while let next = await changes.next() {
+            if next.tooMany { return link.close(.slowConsumer) }
+            for agent in next.agents { await send(OperatorMessage.agentFrame(agent)) }
+            for task in next.tasks { await send(OperatorMessage.taskFrame(task)) }
+        }
+    }
+}

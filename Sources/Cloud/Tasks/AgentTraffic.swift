@@ -1,0 +1,165 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Core
+import Logging
+import NIOCore
+import Synchronization
+
+/// Runs one agent's link from its registration to its end: the single switch over what agents say.
+struct AgentTraffic: Sendable {
+    let store: Store
+    let hub: Hub
+    let tasks: TaskManager
+    let recovery: TaskRecovery
+    let ingest: LogIngest
+    let replica: String
+    /// Seconds between heartbeats.
+    let heartbeatInterval: Double
+    let logger: Logger
+
+    /// How long a link may be open without registering.
+    private static let registrationDeadline: Duration = .seconds(5)
+
+    /// Serves a link until it ends.
+    func serve(_ link: WebSocketLink, agentID: AgentID) async {
+        let current = CurrentSession()
+        let reason = await withTaskGroup(of: CloseReason?.self) { group in
+            group.addTask {
+                try? await Task.sleep(for: Self.registrationDeadline)
+                if !Task.isCancelled, current.value == nil { link.close(.policy("no registration")) }
+                return nil
+            }
+            group.addTask {
+                await link.run { frame in
+                    let session = current.value
+                    if let registered = try await receive(frame, link, agentID, session) { current.set(registered) }
+                }
+            }
+            var reason: CloseReason?
+            while let result = await group.next() {
+                if let result {
+                    reason = result
+                    group.cancelAll()
+                }
+            }
+            return reason ?? .lost
+        }
+        if let session = current.value { await disconnected(session, reason) }
+    }
+
+    /// Handles one frame; returns the session when it was the registration. What cannot be read gets an `error`
+    /// answer and the link stays.
+    private func receive(
+        _ frame: WireFrame, _ link: WebSocketLink, _ agentID: AgentID, _ session: AgentSession?
+    ) async throws -> AgentSession? {
+        var id: String?
+        do {
+            let incoming = try AgentMessage.decode(frame)
+            id = incoming.id
+            if case .register(let register) = incoming.message {
+                guard session == nil else { throw DeployError(.conflict, "this link is registered already") }
+                return try await self.register(register, link, agentID, replyTo: id)
+            }
+            guard let session else { throw DeployError(.conflict, "register first") }
+            try await handle(incoming.message, session, replyTo: id)
+        } catch {
+            let error = DeployError(wrapping: error)
+            logger.debug("agent frame refused", metadata: ["agent.id": "\(agentID)", "error": "\(error)"])
+            if !link.outbox.offer(CloudMessage.error(error).frame(id: id), lane: .control) { link.close(.slowConsumer) }
+        }
+        return nil
+    }
+
+    private func handle(_ message: AgentMessage, _ session: AgentSession, replyTo id: String?) async throws {
+        switch message {
+        case .register: return
+        case .heartbeat(let heartbeat): try await self.heartbeat(heartbeat, session, replyTo: id)
+        case .status(let report): try await tasks.progress(report, from: session)
+        case .log(let header, let payload): try await ingest.take(header, payload: payload, from: session)
+        case .complete(let completion):
+            try await tasks.complete(completion, from: session)
+            if session.acknowledges {
+                session.send(
+                    .completeAck(TaskReference(taskID: completion.taskID, attempt: completion.attempt ?? 1)), id: id)
+            }
+        case .error(let error):
+            logger.warning("agent reports", metadata: ["agent.id": "\(session.agentID)", "error": "\(error)"])
+        }
+    }
+
+    private func register(
+        _ register: AgentRegister, _ link: WebSocketLink, _ agentID: AgentID, replyTo id: String?
+    ) async throws -> AgentSession {
+        if let claimed = register.agentID, claimed != agentID {
+            throw DeployError(.forbidden, "data.agent_id is not the agent this token belongs to")
+        }
+        let replica = replica
+        let address = link.remoteAddress
+        let (agent, settlement) = try await store.write { transaction in
+            _ = try AgentTable.connect(agentID, register, replica: replica, address: address, transaction)
+            let settlement = try TaskRecovery.settle(register, agent: agentID, transaction)
+            guard let agent = try AgentTable.find(id: agentID, transaction) else {
+                throw DeployError(.notFound, "the agent has been removed")
+            }
+            return (agent, settlement)
+        }
+        let session = AgentSession(
+            agentID: agentID, name: agent.name, epoch: agent.epoch, link: link,
+            acknowledges: register.protocol ?? 0 >= 1)
+        session.send(
+            .status(
+                AgentStatusReply(
+                    agentID: agentID, status: "registered", epoch: agent.epoch, heartbeatInterval: heartbeatInterval,
+                    expect: settlement.expect)), id: id)
+        guard hub.attach(session) else {
+            link.close(.goingAway)
+            return session
+        }
+        logger.info(
+            "agent online", metadata: ["agent.name": "\(agent.name)", "epoch": "\(agent.epoch)", "peer": "\(address)"])
+        for reference in settlement.known { session.send(.completeAck(reference)) }
+        for task in settlement.cancel { session.send(.cancel(TaskCancel(taskID: task.id, attempt: task.attempt))) }
+        recovery.announce(settlement)
+        hub.announce([agent])
+        await tasks.dispatchPending(session)
+        return session
+    }
+
+    private func heartbeat(_ heartbeat: AgentHeartbeat, _ session: AgentSession, replyTo id: String?) async throws {
+        let (agentID, epoch) = (session.agentID, session.epoch)
+        let agent = try await store.write { transaction in
+            try AgentTable.heartbeat(agentID, epoch: epoch, heartbeat, transaction)
+            return try AgentTable.find(id: agentID, transaction)
+        }
+        if session.acknowledges {
+            session.send(.heartbeat(HeartbeatReply(clock: heartbeat.clock, serverClock: .now())), id: id)
+        }
+        if let agent { hub.announce([agent]) }
+    }
+
+    private func disconnected(_ session: AgentSession, _ reason: CloseReason) async {
+        hub.detach(session)
+        logger.info("agent gone", metadata: ["agent.name": "\(session.name)", "reason": "\(reason)"])
+        let (agentID, epoch) = (session.agentID, session.epoch)
+        let changed = try? await store.write { transaction -> (AgentInfo, [TaskRecord])? in
+            guard try AgentTable.disconnect(agentID, epoch: epoch, reason: reason.description, transaction),
+                let agent = try AgentTable.find(id: agentID, transaction)
+            else { return nil }
+            let unfinished = try TaskTable.ofAgent(
+                agentID, states: [.pending, .dispatched, .running, .canceling], limit: 10_000, transaction)
+            return (agent, unfinished)
+        }
+        if let (agent, unfinished) = changed ?? nil {
+            hub.announce([agent])
+            hub.announce(unfinished)
+        }
+    }
+}
+
+/// The session of one link once it has registered; shared by the link's reader and its deadline.
+private final class CurrentSession: Sendable {
+    private let session = Mutex<AgentSession?>(nil)
+    var value: AgentSession? { session.withLock { $0 } }
+    func set(_ new: AgentSession) { session.withLock { $0 = new } }
+}

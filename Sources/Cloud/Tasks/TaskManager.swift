@@ -1,0 +1,216 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Core
+import Logging
+
+/// The only writer of task state: every change is one compare-and-set in the database, then told to those concerned.
+struct TaskManager: Sendable {
+    let store: Store
+    let hub: Hub
+    let feed: LogFeed
+    let logger: Logger
+    /// How long a task may wait for its agent when the request does not say, in seconds.
+    let defaultExpiry: Double
+
+    /// The most targets of one run.
+    static let maximumTargets = 20_000
+
+    // MARK: Making and ending
+
+    /// Stores a run and its tasks, hands them to the agents that are here, and returns them as stored.
+    func create(_ request: RunCreate, actor: String) async throws -> RunDetail {
+        try request.spec.validate()
+        guard !request.selector.isEmpty else {
+            throw DeployError(.invalidArgument, "no target", hint: "name agents with -a, labels with -l, or --all")
+        }
+        if let key = request.idempotencyKey, !(1...128).contains(key.utf8.count) {
+            throw DeployError(.invalidArgument, "idempotency_key is not 1 to 128 bytes")
+        }
+        let (detail, isNew) = try await store.write { transaction in
+            if let known = try repeated(request, actor, transaction) { return (known, false) }
+            return (try insert(request, actor, transaction), true)
+        }
+        if isNew {
+            await deliver(detail)
+            hub.announce(detail.tasks)
+        }
+        return detail
+    }
+
+    private func repeated(
+        _ request: RunCreate, _ actor: String, _ transaction: any SQLTransaction
+    ) throws -> RunDetail? {
+        guard let key = request.idempotencyKey else { return nil }
+        let since = Timestamp.now().adding(milliseconds: -86_400_000)
+        guard let run = try RunTable.find(actor: actor, idempotencyKey: key, since: since, transaction) else {
+            try RunTable.releaseKey(actor: actor, idempotencyKey: key, transaction)
+            return nil
+        }
+        guard run.spec == request.spec else {
+            throw DeployError(.conflict, "the idempotency key belongs to another command", hint: "use a new key")
+        }
+        return RunDetail(run: run, tasks: try TaskTable.ofRun(run.id, transaction))
+    }
+
+    private func insert(_ request: RunCreate, _ actor: String, _ transaction: any SQLTransaction) throws -> RunDetail {
+        let agents = try targets(request.selector, transaction)
+        let now = Timestamp.now()
+        let wait = request.spec.expiresIn ?? defaultExpiry
+        let run = RunRecord(
+            id: .random(), spec: request.spec, target: request.selector.description, actor: actor, createdAt: now)
+        try RunTable.insert(run, idempotencyKey: request.idempotencyKey, transaction)
+        let tasks = try agents.map { agent in
+            var task = TaskRecord(
+                id: .random(), runID: run.id, agentID: agent.id, agentName: agent.name, type: request.spec.type,
+                command: request.spec.command, actor: actor, createdAt: now,
+                expiresAt: now.adding(milliseconds: Int64(wait * 1000)))
+            if hub.session(of: agent.id) != nil {
+                task.state = .dispatched
+                task.dispatchedAt = now
+                task.agentOnline = true
+            }
+            try TaskTable.insert(task, transaction)
+            return task
+        }
+        var counted = run
+        counted.counts = Dictionary(tasks.map { ($0.state.rawValue, 1) }, uniquingKeysWith: +)
+        return RunDetail(run: counted, tasks: tasks)
+    }
+
+    private func targets(_ selector: TargetSelector, _ transaction: any SQLTransaction) throws -> [AgentInfo] {
+        var missing: [String] = []
+        for name in selector.agents where try AgentTable.find(nameOrID: name, transaction) == nil {
+            missing.append(name)
+        }
+        guard missing.isEmpty else {
+            throw DeployError(
+                .notFound, "no agent is called \(missing.joined(separator: ", "))", hint: "tiangong agent list")
+        }
+        let agents =
+            selector.labels.isEmpty && !selector.all
+            ? try selector.agents.compactMap { try AgentTable.find(nameOrID: $0, transaction) }
+            : try AgentTable.all(transaction).filter(selector.matches)
+        let unique = Dictionary(agents.map { ($0.id, $0) }) { first, _ in first }.values.sorted { $0.name < $1.name }
+        guard !unique.isEmpty else {
+            throw DeployError(.notFound, "no agent matches \(selector.description)", hint: "tiangong agent list")
+        }
+        guard unique.count <= Self.maximumTargets else {
+            throw DeployError(.tooLarge, "\(unique.count) agents match, more than \(Self.maximumTargets)")
+        }
+        return unique
+    }
+
+    /// Sends new tasks to the links that are there now, which may be other links than when they were stored.
+    private func deliver(_ detail: RunDetail) async {
+        for task in detail.tasks {
+            guard let session = hub.session(of: task.agentID) else { continue }
+            if task.state == .dispatched {
+                session.send(task, spec: detail.run.spec)
+            } else {
+                await dispatchPending(session)
+            }
+        }
+    }
+
+    /// Hands every waiting task of an agent to its link.
+    func dispatchPending(_ session: AgentSession) async {
+        let agentID = session.agentID
+        do {
+            while true {
+                let batch = try await store.write { transaction -> [(TaskRecord, TaskSpec)] in
+                    try TaskTable.ofAgent(agentID, states: [.pending], limit: 200, transaction).compactMap { task in
+                        guard let run = try RunTable.find(id: task.runID, transaction),
+                            let sent = try TaskTable.apply(
+                                .dispatched, to: task, transaction, set: { $0.dispatchedAt = .now() })
+                        else { return nil }
+                        return (sent, run.spec)
+                    }
+                }
+                if batch.isEmpty { return }
+                for (task, spec) in batch { session.send(task, spec: spec) }
+                hub.announce(batch.map(\.0))
+            }
+        } catch {
+            logger.error("pending tasks not dispatched", metadata: ["agent.id": "\(agentID)", "error": "\(error)"])
+            session.link.close(CloseReason(code: 1011, reason: "tasks could not be read"))
+        }
+    }
+
+    /// Asks to stop a task, or every unfinished task of a run. Asking again changes nothing.
+    func cancel(_ tasks: [TaskID], grace: Double?) async throws -> [TaskRecord] {
+        if let grace, !(0...3600).contains(grace) {
+            throw DeployError(.invalidArgument, "grace is not between 0 and 3600 s")
+        }
+        let results = try await store.write { transaction -> [TaskRecord] in
+            try tasks.compactMap { id in
+                guard let task = try TaskTable.find(id: id, transaction) else { return nil }
+                return try TaskTable.apply(.cancelRequested, to: task, transaction) { changed in
+                    guard changed.state.isFinal else { return }
+                    changed.finishedAt = .now()
+                    changed.error = TaskFailure(.canceled, "canceled before it was delivered")
+                } ?? task
+            }
+        }
+        for task in results {
+            if task.state == .canceling {
+                hub.session(of: task.agentID)?.send(
+                    .cancel(TaskCancel(taskID: task.id, attempt: task.attempt, grace: grace)))
+            }
+            feed.changed(task)
+        }
+        hub.announce(results)
+        return results
+    }
+
+    // MARK: What agents report
+
+    /// A task got on.
+    func progress(_ report: TaskStatusReport, from session: AgentSession) async throws {
+        let agentID = session.agentID
+        guard report.state == "running" || report.state == "accepted" else {
+            throw DeployError(.invalidArgument, "data.state is neither accepted nor running")
+        }
+        guard report.state == "running" else { return }
+        let changed = try await store.write { transaction -> TaskRecord? in
+            guard let task = try TaskTable.find(id: report.taskID, transaction), task.agentID == agentID,
+                task.attempt == report.attempt ?? 1
+            else { throw DeployError(.notFound, "task \(report.taskID) is not this agent's") }
+            return try TaskTable.apply(.started, to: task, transaction) { $0.startedAt = report.startedAt ?? .now() }
+        }
+        if let changed { hub.announce([changed]) }
+    }
+
+    /// A task ended. Returns only after the commit, so that the acknowledgement means it is kept.
+    ///
+    /// Throws `conflict` when chunks of its log are still missing; the agent sends them and reports again.
+    func complete(_ completion: TaskCompletion, from session: AgentSession) async throws {
+        guard let end = completion.endState else {
+            throw DeployError(.invalidArgument, "data.status '\(completion.status.prefix(32))' is not an end state")
+        }
+        let agentID = session.agentID
+        let changed = try await store.write { transaction -> TaskRecord? in
+            guard let task = try TaskTable.find(id: completion.taskID, transaction), task.agentID == agentID,
+                task.attempt == completion.attempt ?? 1
+            else { throw DeployError(.notFound, "task \(completion.taskID) is not this agent's") }
+            let stored = try LogTable.nextSeq(task.id, attempt: task.attempt, transaction)
+            if let length = completion.logSeq, stored < length {
+                throw DeployError(.conflict, "task \(task.id): log seq \(stored) is missing, \(length) were announced")
+            }
+            return try TaskTable.apply(.ended(end), to: task, transaction) { changed in
+                changed.exitCode = completion.exitCode
+                changed.signal = completion.signal
+                changed.error = completion.error
+                changed.result = completion.result
+                changed.startedAt = completion.startedAt ?? changed.startedAt
+                changed.finishedAt = completion.finishedAt ?? .now()
+                changed.logSeq = stored
+            }
+        }
+        session.logs.forget(completion.taskID)
+        if let changed {
+            feed.changed(changed)
+            hub.announce([changed])
+        }
+    }
+}
