@@ -101,7 +101,8 @@ enum AppUpdate {
         model.agents.list.settle(count: model.agents.shown.count, visible: Table.visibleRows(AgentsScreen.listArea(model)))
         model.runs.list.settle(count: model.runs.shown.count, visible: Table.visibleRows(model.body))
         if let run = model.run {
-            model.run?.list.settle(count: run.tasks.count, visible: Table.visibleRows(RunScreen.listArea(model)))
+            let visible = Table.visibleRows(RunScreen.listArea(model))
+            model.run?.list.settle(count: run.tasks.count, visible: visible)
         }
         model.contextList.settle(
             count: model.contexts.items.count, visible: Table.visibleRows(ContextsScreen.listArea(model)))

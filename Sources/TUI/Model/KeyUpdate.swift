@@ -138,7 +138,8 @@ enum KeyUpdate {
             model.runs.list.move(move, count: model.runs.shown.count, visible: Table.visibleRows(model.body))
         case .run:
             let count = model.run?.tasks.count ?? 0
-            model.run?.list.move(move, count: count, visible: Table.visibleRows(RunScreen.listArea(model)))
+            let visible = Table.visibleRows(RunScreen.listArea(model))
+            model.run?.list.move(move, count: count, visible: visible)
         case .compose, .review, .log: break
         }
     }

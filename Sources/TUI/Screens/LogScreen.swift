@@ -154,7 +154,8 @@ enum LogScreen {
     /// After any change: what is shown must exist.
     static func settle(_ model: inout AppModel) {
         guard let buffer = model.log?.buffer else { return }
-        model.log?.viewport.settle(buffer, textSize(model))
+        let size = textSize(model)
+        model.log?.viewport.settle(buffer, size)
     }
 
     private static func cancel(_ model: inout AppModel) -> [Effect] {
@@ -188,7 +189,8 @@ enum LogScreen {
             case .found(let line):
                 model.log?.searching = nil
                 model.log?.found = line
-                model.log?.viewport.show(line, log.buffer, textSize(model))
+                let size = textSize(model)
+                model.log?.viewport.show(line, log.buffer, size)
                 return
             case .next(let line): model.log?.searching = (line, search.backwards)
             case .exhausted:

@@ -13,6 +13,9 @@ import Darwin
 
 /// The terminal through curses. Every call must come from the thread that opened it: curses knows no other.
 final class NcursesTerminal: Terminal {
+    /// Changed cells above which a frame may reach the terminal in several pieces.
+    private static let largeFrame = 2500
+
     private let window: UnsafeMutablePointer<WINDOW>
     private let screen: OpaquePointer
     private let keys = CursesKeys()
@@ -69,6 +72,8 @@ final class NcursesTerminal: Terminal {
         leaveok(window, false)
         scrollok(window, false)
         idcok(window, false)
+        // Keys never cut a frame short; without this curses asks for them every few rows.
+        typeahead(-1)
         curs_set(0)
         if colours {
             start_color()
@@ -134,7 +139,7 @@ final class NcursesTerminal: Terminal {
         var changed = 0
         for row in 0..<canvas.size.rows where shown.map({ $0.row(row) != canvas.row(row) }) ?? true {
             draw(canvas.row(row), row)
-            changed += 1
+            changed += canvas.size.columns
         }
         if let cursor = canvas.cursor {
             curs_set(1)
@@ -143,8 +148,9 @@ final class NcursesTerminal: Terminal {
             curs_set(0)
             wmove(window, Int32(canvas.size.rows - 1), 0)
         }
-        // One frame is one write. Only a frame that changes much of the screen is worth a second one to end it.
-        let large = privateModes && changed > canvas.size.rows / 2
+        // One frame is one write, which a terminal shows at once. Only one that is too large for that is worth a second
+        // write to say where it ends.
+        let large = privateModes && changed > Self.largeFrame
         if large { putp("\u{1B}[?2026h") }
         wnoutrefresh(window)
         doupdate()
