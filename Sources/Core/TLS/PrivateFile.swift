@@ -19,8 +19,7 @@ public enum PrivateFile {
     /// Throws `not_found` when it cannot be read and `forbidden` when its mode lets others read it.
     public static func read(_ path: String) throws(DeployError) -> String {
         guard let attributes = try? FileManager.default.attributesOfItem(atPath: path),
-            let mode = (attributes[.posixPermissions] as? any BinaryInteger).map({ Int(truncatingIfNeeded: $0) }),
-            let size = (attributes[.size] as? any BinaryInteger).map({ Int(truncatingIfNeeded: $0) })
+            let mode = integer(attributes[.posixPermissions]), let size = integer(attributes[.size])
         else { throw DeployError(.notFound, "\(path) cannot be read") }
         guard mode & 0o077 == 0 else {
             throw DeployError(.forbidden, "\(path) is readable by others", hint: "chmod 600 \(path)")
@@ -30,6 +29,9 @@ public enum PrivateFile {
         }
         return text.last == "\n" ? String(text.dropLast()) : text
     }
+
+    /// A file attribute: an integer, or an NSNumber in programs where some library brings all of Foundation along.
+    private static func integer(_ value: Any?) -> Int? { value.flatMap { Int(String(describing: $0)) } }
 
     /// Writes a file through a temporary one in the same directory, synced and renamed.
     ///

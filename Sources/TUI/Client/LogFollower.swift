@@ -37,7 +37,7 @@ struct LogFollower: Sendable {
     private typealias Outcome = Result<[TaskRecord], DeployError>
 
     /// The client; its stream must not be taken by anybody else meanwhile.
-    let client: OperatorClient
+    let client: any OperatorConversation
     /// Who gets the bytes.
     let receiver: any LogReceiver
     /// Whether to go on until the tasks end.
@@ -46,7 +46,7 @@ struct LogFollower: Sendable {
     private static let repairLimit = 3
 
     /// A follower; see the properties.
-    init(client: OperatorClient, receiver: any LogReceiver, follow: Bool) {
+    init(client: any OperatorConversation, receiver: any LogReceiver, follow: Bool) {
         self.client = client
         self.receiver = receiver
         self.follow = follow
