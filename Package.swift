@@ -115,6 +115,6 @@ let package = Package(
         .testTarget(name: "CoreTests", dependencies: ["Core", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "CloudTests", dependencies: ["Cloud", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "AgentTests", dependencies: ["Agent", "TestSupport"], swiftSettings: settings),
-        .testTarget(name: "TUITests", dependencies: ["TUI", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "TUITests", dependencies: ["TUI", "TestSupport"], exclude: ["Screens"], swiftSettings: settings),
     ]
 )

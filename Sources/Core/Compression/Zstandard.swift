@@ -51,7 +51,7 @@ public final class ChunkDecompressor {
             }
             return chunk.payload
         case .zstd:
-            guard let context, (0...LogChunk.maximumRawLength).contains(chunk.rawLength) else {
+            guard let context, (1...LogChunk.maximumRawLength).contains(chunk.rawLength) else {
                 throw DeployError(.protocolError, "log chunk \(chunk.seq) claims \(chunk.rawLength) bytes")
             }
             var output = ByteBufferAllocator().buffer(capacity: chunk.rawLength)

@@ -1,0 +1,64 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Core
+import Foundation
+import Logging
+
+@testable import Cloud
+
+/// A store in a scratch directory and the rooms above it, without sockets. The directory goes with the fixture.
+final class CloudFixture: Sendable {
+    let directory: String
+    let store: Store
+    let hub = Hub()
+    let feed = LogFeed()
+
+    init() async throws {
+        directory = NSTemporaryDirectory() + "/tiangong-\(UUID().uuidString)"
+        store = try await Store.open(directory: directory)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: directory) }
+
+    var tasks: TaskManager {
+        TaskManager(store: store, hub: hub, feed: feed, logger: Logger(label: "test"), defaultExpiry: 3600)
+    }
+
+    var service: OperatorService { OperatorService(store: store, tasks: tasks, feed: feed, replica: "test") }
+
+    func agent(_ name: String, labels: [String: String] = [:]) async throws -> AgentInfo {
+        var agent = AgentInfo(id: .random(), name: name, createdAt: .now())
+        agent.labels = labels
+        let new = agent
+        try await store.write { try AgentTable.insert(new, $0) }
+        return agent
+    }
+
+    /// A task of its own run, brought to a state by the events that lead there.
+    func task(on agent: AgentInfo, after events: [TaskEvent] = []) async throws -> TaskRecord {
+        let run = try await tasks.create(
+            RunCreate(selector: TargetSelector(agents: [agent.name]), spec: TaskSpec(command: "true")), actor: "ops")
+        let first = run.tasks[0]
+        return try await store.write { transaction in
+            var task = first
+            for event in events {
+                task = try TaskTable.apply(event, to: task, transaction) { changed in
+                    if event == .started { changed.startedAt = .now() }
+                } ?? task
+            }
+            return task
+        }
+    }
+
+    func state(of task: TaskRecord) async throws -> TaskState? {
+        try await store.read { try TaskTable.find(id: task.id, $0)?.state }
+    }
+
+    func settle(_ agent: AgentInfo, journal: [AgentRegister.JournalEntry]?) async throws -> TaskRecovery.Settlement {
+        var register = AgentRegister()
+        register.journal = journal
+        let final = register
+        return try await store.write { try TaskRecovery.settle(final, agent: agent.id, $0) }
+    }
+}

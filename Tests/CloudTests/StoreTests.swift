@@ -1,0 +1,87 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Core
+import Synchronization
+import Testing
+
+@testable import Cloud
+
+@Suite struct StoreTests {
+    @Test func `a body that throws is undone alone, its neighbours in the same commit are kept`() async throws {
+        let fixture = try await CloudFixture()
+        let store = fixture.store
+        await withTaskGroup(of: Void.self) { group in
+            for index in 0..<100 {
+                group.addTask {
+                    _ = try? await store.write { transaction in
+                        try AgentTable.insert(
+                            AgentInfo(id: .random(), name: "a\(index)", createdAt: .now()), transaction)
+                        if index % 2 == 1 { throw DeployError(.conflict) }
+                    }
+                }
+            }
+        }
+        let names = try await store.read { try AgentTable.all($0).map(\.name) }
+        #expect(names.count == 50)
+        #expect(names.allSatisfy { (Int($0.dropFirst()) ?? 1).isMultiple(of: 2) })
+    }
+
+    @Test func `bodies run and finish in the order they were submitted`() async throws {
+        let fixture = try await CloudFixture()
+        let order = Order()
+        for index in 0..<500 {
+            fixture.store.submit { _ in index } finish: { result in order.append((try? result.get()) ?? -1) }
+        }
+        _ = try await fixture.store.write { _ in true }
+        #expect(order.values == Array(0..<500))
+    }
+
+    @Test func `what was committed is there after opening again, and migrations run once`() async throws {
+        let fixture = try await CloudFixture()
+        _ = try await fixture.agent("web-1")
+        await fixture.store.driver.close()
+        let again = try await Store.open(directory: fixture.directory)
+        let (names, versions) = try await again.read { transaction in
+            (
+                try AgentTable.all(transaction).map(\.name),
+                try transaction.rows("SELECT count(*) FROM schema_migrations", []).first?.integer(0)
+            )
+        }
+        #expect(names == ["web-1"])
+        #expect(versions == Int64(Schema.migrations.count))
+        await again.driver.close()
+    }
+
+    @Test func `a database of a newer version is refused`() async throws {
+        let fixture = try await CloudFixture()
+        try await fixture.store.write { transaction in
+            _ = try transaction.execute("INSERT INTO schema_migrations (version, applied_at) VALUES (999, 0)", [])
+        }
+        let error = await #expect(throws: DeployError.self) { try await Schema.migrate(fixture.store.driver) }
+        #expect(error?.code == .conflict)
+    }
+
+    @Test func `every connection syncs fully`() async throws {
+        let fixture = try await CloudFixture()
+        let mode = try await fixture.store.write { try $0.rows("PRAGMA synchronous", []).first?.integer(0) }
+        let journal = try await fixture.store.write { try $0.rows("PRAGMA journal_mode", []).first?.text(0) }
+        #expect(mode == 2)
+        #expect(journal == "wal")
+    }
+
+    @Test func `two servers cannot share a data directory`() async throws {
+        let fixture = try await CloudFixture()
+        let lock = try DataDirectoryLock(directory: fixture.directory)
+        let error = #expect(throws: DeployError.self) { try DataDirectoryLock(directory: fixture.directory) }
+        #expect(error?.code == .conflict)
+        withExtendedLifetime(lock) {}
+    }
+}
+
+/// Numbers in the order they came.
+private final class Order: Sendable {
+    private let numbers = Mutex<[Int]>([])
+    var values: [Int] { numbers.withLock { $0 } }
+    func append(_ number: Int) { numbers.withLock { $0.append(number) } }
+}

@@ -1,0 +1,124 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Core
+import Testing
+
+@testable import Cloud
+
+@Suite struct TaskManagerTests {
+    @Test func `a run freezes its targets, and tasks of offline agents wait`() async throws {
+        let fixture = try await CloudFixture()
+        for name in ["web-1", "web-2"] { _ = try await fixture.agent(name, labels: ["role": "web"]) }
+        _ = try await fixture.agent("db-1", labels: ["role": "db"])
+        let run = try await fixture.tasks.create(
+            RunCreate(selector: TargetSelector(labels: ["role": "web"]), spec: TaskSpec(command: "true")), actor: "ops")
+        #expect(run.tasks.map(\.agentName) == ["web-1", "web-2"])
+        #expect(run.tasks.allSatisfy { $0.state == .pending && $0.stateText == "waiting for agent" })
+        #expect(run.run.counts == ["pending": 2])
+    }
+
+    @Test func `no target, unknown names and no match are three different errors`() async throws {
+        let fixture = try await CloudFixture()
+        _ = try await fixture.agent("web-1")
+        for (selector, code) in [
+            (TargetSelector(), ErrorCode.invalidArgument), (TargetSelector(agents: ["web-1", "nope"]), .notFound),
+            (TargetSelector(labels: ["role": "x"]), .notFound),
+        ] {
+            let error = await #expect(throws: DeployError.self) {
+                try await fixture.tasks.create(RunCreate(selector: selector, spec: TaskSpec(command: "true")), actor: "ops")
+            }
+            #expect(error?.code == code)
+        }
+        #expect(try await fixture.service.taskList(TaskListQuery()).items.isEmpty, "nothing was stored")
+    }
+
+    @Test func `the same idempotency key gives the same run, another command a conflict`() async throws {
+        let fixture = try await CloudFixture()
+        _ = try await fixture.agent("web-1")
+        let request = RunCreate(
+            selector: TargetSelector(agents: ["web-1"]), spec: TaskSpec(command: "true"), idempotencyKey: "k1")
+        let first = try await fixture.tasks.create(request, actor: "ops")
+        let second = try await fixture.tasks.create(request, actor: "ops")
+        #expect(first.run.id == second.run.id)
+        let other = try await fixture.tasks.create(request, actor: "li")
+        #expect(other.run.id != first.run.id, "keys belong to their operator")
+        var changed = request
+        changed.spec.command = "false"
+        let spec = changed
+        let error = await #expect(throws: DeployError.self) { try await fixture.tasks.create(spec, actor: "ops") }
+        #expect(error?.code == .conflict)
+    }
+
+    @Test func `canceling a waiting task ends it, and again changes nothing`() async throws {
+        let fixture = try await CloudFixture()
+        let agent = try await fixture.agent("web-1")
+        let task = try await fixture.task(on: agent)
+        let first = try await fixture.tasks.cancel([task.id], grace: nil)
+        #expect(first.first?.state == .canceled)
+        let second = try await fixture.tasks.cancel([task.id], grace: nil)
+        #expect(second.first?.finishedAt == first.first?.finishedAt)
+    }
+
+    @Test func `after a restart of the agent every task is settled`() async throws {
+        let fixture = try await CloudFixture()
+        let agent = try await fixture.agent("web-1")
+        let unstarted = try await fixture.task(on: agent, after: [.dispatched])
+        let unstartedCanceling = try await fixture.task(on: agent, after: [.dispatched, .cancelRequested])
+        let started = try await fixture.task(on: agent, after: [.dispatched, .started])
+        let running = try await fixture.task(on: agent, after: [.dispatched])
+        let settlement = try await fixture.settle(
+            agent, journal: [.init(taskID: running.id, attempt: 1, state: "running", nextSeq: 0)])
+        #expect(try await fixture.state(of: unstarted) == .pending, "proved unstarted: delivered again")
+        #expect(try await fixture.state(of: unstartedCanceling) == .canceled)
+        #expect(try await fixture.state(of: started) == .interrupted, "started and unknown now: never run again")
+        #expect(try await fixture.state(of: running) == .running)
+        #expect(settlement.expect.map(\.taskID) == [running.id])
+    }
+
+    @Test func `an agent without a journal proves nothing`() async throws {
+        let fixture = try await CloudFixture()
+        let agent = try await fixture.agent("foreign")
+        let task = try await fixture.task(on: agent, after: [.dispatched])
+        _ = try await fixture.settle(agent, journal: nil)
+        #expect(try await fixture.state(of: task) == .interrupted)
+    }
+
+    @Test func `an ended task in the journal may be forgotten by the agent`() async throws {
+        let fixture = try await CloudFixture()
+        let agent = try await fixture.agent("web-1")
+        let task = try await fixture.task(on: agent, after: [.dispatched, .started, .ended(.succeeded)])
+        let settlement = try await fixture.settle(
+            agent, journal: [.init(taskID: task.id, attempt: 1, state: "succeeded", nextSeq: 0)])
+        #expect(settlement.known == [TaskReference(taskID: task.id, attempt: 1)])
+        #expect(settlement.changed.isEmpty)
+    }
+
+    @Test func `prefixes find one, several or none`() async throws {
+        let fixture = try await CloudFixture()
+        let agent = try await fixture.agent("web-1")
+        let task = try await fixture.task(on: agent)
+        #expect(try await fixture.service.task(String(task.id.rawValue.prefix(8))).task.id == task.id)
+        for (text, code) in [("abc", ErrorCode.invalidArgument), ("../..", .invalidArgument), ("zzzzzzzz", .notFound)] {
+            let error = await #expect(throws: DeployError.self) { try await fixture.service.task(text) }
+            #expect(error?.code == code)
+        }
+    }
+
+    @Test func `lists page through everything once`() async throws {
+        let fixture = try await CloudFixture()
+        let agent = try await fixture.agent("web-1")
+        var made: Set<TaskID> = []
+        for _ in 0..<25 { made.insert(try await fixture.task(on: agent).id) }
+        var seen: [TaskID] = []
+        var cursor: String?
+        repeat {
+            let page = try await fixture.service.taskList(TaskListQuery(cursor: cursor, limit: 10))
+            seen += page.items.map(\.id)
+            cursor = page.next
+        } while cursor != nil
+        #expect(seen.count == 25)
+        #expect(Set(seen) == made)
+        await #expect(throws: DeployError.self) { try await fixture.service.taskList(TaskListQuery(cursor: "x'--")) }
+    }
+}
