@@ -14,8 +14,7 @@ enum CanvasDump {
             if !styles.isEmpty { out += " " + styles + "\n" }
             for cell in canvas.row(row) where cell.style != .plain { letters[cell.style] = letter(cell.style) }
         }
-        for (style, letter) in letters.sorted(by: { $0.value < $1.value }) { out += "\(letter) = \(describe(style))\n" }
-        return out
+        return out + letters.map { "\($0.value) = \(describe($0.key))\n" }.sorted().joined()
     }
 
     /// One row's text, with trailing blanks.
@@ -45,7 +44,7 @@ enum CanvasDump {
         ]
         guard let row = table[style.colour].map(Array.init) else { return "?" }
         if style.colour == .plain {
-            if reverse { return bold ? "V" : "v" }
+            if reverse { return bold ? "V" : style.attributes.contains(.dim) ? "D" : style.attributes.contains(.underline) ? "U" : "v" }
             if bold { return "b" }
             return style.attributes.contains(.dim) ? "d" : "u"
         }

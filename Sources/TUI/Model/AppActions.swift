@@ -104,13 +104,13 @@ enum AppActions {
     /// The command line that shows what the screen shows.
     static func equivalent(_ model: AppModel) -> [String] {
         switch model.screen {
-        case .contexts: return ["tiangong context list"]
+        case .contexts: return ["tiangong login --server https://HOST:8443 --token-file FILE"]
         case .agents: return ["tiangong agent list"] + (model.agents.selected.map { ["tiangong agent show \(EquivalentCommand.quoted($0.name))"] } ?? [])
-        case .runs: return ["tiangong run list"] + (model.runs.selected.map { ["tiangong run show \($0.id.rawValue)"] } ?? [])
+        case .runs: return ["tiangong task list"] + (model.runs.selected.map { ["tiangong task list --run \($0.id.rawValue)"] } ?? [])
         case .run: return model.run.map { run in
-                ["tiangong run show \(run.id.rawValue)"] + (run.selected.map { ["tiangong task logs \($0.id.rawValue) -f"] } ?? [])
+                ["tiangong logs -f \(run.id.rawValue)"] + (run.selected.map { ["tiangong task show \($0.id.rawValue)"] } ?? [])
             } ?? []
-        case .log: return (model.log?.tasks.prefix(10) ?? []).map { "tiangong task logs \($0.rawValue) -f" }
+        case .log: return (model.log?.tasks.prefix(10) ?? []).map { "tiangong logs -f \($0.rawValue)" }
         case .compose, .review: return []
         }
     }

@@ -11,7 +11,7 @@ enum ContextsScreen {
             .init(title: "CONTEXT", width: 16, priority: 0),
             .init(title: "SERVER", width: 24, priority: 0, grows: true),
             .init(title: "LOGIN", width: 8, priority: 1),
-        ], empty: "No context yet. In a shell: tiangong login --server https://HOST:8443")
+        ], empty: "No context yet.")
 
     static func listArea(_ model: AppModel) -> Rect {
         var area = model.body
@@ -35,7 +35,7 @@ enum ContextsScreen {
             canvas.put(TextWidth.fit(Sanitizer.line("The server refused the login: \(reason)"), canvas.size.columns - 2), 1, row, .bad)
         }
         canvas.put("Add or renew one in a shell (C-z comes back with fg):", 1, row + 1, .dim)
-        canvas.put("tiangong login --server https://HOST:8443", 4, row + 2)
+        canvas.put("tiangong login --server https://HOST:8443 --token-file FILE", 4, row + 2)
     }
 
     static func act(_ action: Action, _ model: inout AppModel) -> [Effect] {

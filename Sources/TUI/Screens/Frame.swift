@@ -75,7 +75,7 @@ enum StatusBar {
 
     private static func counts(_ model: AppModel) -> String {
         if case .offline = model.connection {
-            return model.freshAt.map { "data as of \(Words.clock($0, offset: model.utcOffset))" } ?? ""
+            return model.freshAt.map { "as of \(Words.clock($0, offset: model.utcOffset))" } ?? ""
         }
         guard model.agents.isKnown else { return "" }
         var text = "agents \(model.agents.online)/\(model.agents.items.count)"
@@ -92,9 +92,16 @@ enum HintLine {
     static func draw(_ model: AppModel, _ canvas: inout Canvas) {
         var at = 1
         let row = canvas.size.rows - 2
-        for (key, word) in hints(model) {
-            let width = TextWidth.of(key) + TextWidth.of(word) + 3
-            if at + width > canvas.size.columns { break }
+        let all = hints(model)
+        // The way to everything else is never what is cut off.
+        let always = all.filter { $0.1 == "help" }
+        let room = canvas.size.columns - always.reduce(0) { $0 + TextWidth.of($1.0) + TextWidth.of($1.1) + 3 }
+        let fitting = all.filter { $0.1 != "help" }.prefix { hint in
+            at += TextWidth.of(hint.0) + TextWidth.of(hint.1) + 3
+            return at <= room
+        }
+        at = 1
+        for (key, word) in fitting + always {
             at = canvas.put(key, at, row, .key) + 1
             at = canvas.put(word, at, row) + 2
         }

@@ -50,16 +50,19 @@ enum ActionTable {
         row(.pageUp, .list, ["PgUp"], "A page up"),
         row(.top, .list, ["g g", "Home"], "First"),
         row(.bottom, .list, ["G", "End"], "Last"),
-        row(.filter, .list, ["/"], "Show only rows that contain a text", hint: "filter"),
     ]
 
     private static let agents: [ActionRow] = [
+        row(.open, .agents, ["Enter"], "Compose a shell task for this agent, or the marked ones"),
+        row(.filter, .agents, ["/"], "Show only agents that contain a text", hint: "filter"),
         row(.mark, .agents, ["Space"], "Mark and go down", hint: "mark"),
         row(.markAll, .agents, ["*"], "Mark all shown"),
         row(.unmark, .agents, ["U"], "Clear all marks"),
     ]
 
     private static let runs: [ActionRow] = [
+        row(.filter, .runs, ["/"], "Show only runs that contain a text", hint: "filter"),
+        row(.filter, .run, ["/"], "Show only tasks that contain a text", hint: "filter"),
         row(.runLog, .runs, ["l"], "Logs of all tasks of the run, merged", hint: "logs"),
         row(.duplicateRun, .runs, ["d"], "Compose again from this run", hint: "again"),
         row(.cancelRun, .runs, ["X"], "Stop every unfinished task of the run (asks)", hint: "cancel"),

@@ -1,0 +1,104 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Core
+import Testing
+
+@testable import TUI
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// Whole screens against files. To accept a change: `TIANGONG_UPDATE_SCREENS=1 swift test --filter GoldenScreen`.
+@Suite struct GoldenScreenTests {
+    static let sizes = [(80, 24), (120, 40)]
+
+    static let steps: [(name: String, play: @Sendable (inout Scene) -> Void)] = [
+        ("agents", { $0.press("j j Space") }),
+        ("agents-filter", { $0.press("/"); $0.type("role=db") }),
+        ("contexts", { $0.press("g c") }),
+        ("runs", { $0.press("g r") }),
+        ("run", { openRun(&$0) }),
+        ("compose", { compose(&$0) }),
+        ("review", { compose(&$0); $0.press("C-r") }),
+        ("confirm-cancel", { openRun(&$0); $0.press("X") }),
+        ("log", { openLog(&$0) }),
+        ("log-search", { openLog(&$0); $0.press("z t /"); $0.type("pull"); $0.press("Enter") }),
+        ("help", { $0.press("?") }),
+        ("palette", { $0.press(":"); $0.type("run") }),
+        ("offline", { offline(&$0) }),
+        ("command-line", { openRun(&$0); $0.press(".") }),
+    ]
+
+    @Test(arguments: steps.map(\.name)) func `the screen is as accepted`(_ name: String) throws {
+        let step = try #require(Self.steps.first { $0.name == name })
+        for (columns, rows) in Self.sizes {
+            var scene = Scene.live(columns: columns, rows: rows)
+            step.play(&scene)
+            try Self.compare(scene.screen, "\(name)-\(columns)x\(rows)")
+        }
+    }
+
+    @Test func `a terminal that is too small gets a page of counters`() throws {
+        let scene = Scene.live(columns: 44, rows: 10)
+        try Self.compare(scene.screen, "too-small-44x10")
+    }
+
+    @Test func `before anything is known the screen says so`() throws {
+        try Self.compare(Scene().screen, "start-80x24")
+    }
+
+    // MARK: scenes
+
+    private static func openRun(_ scene: inout Scene) {
+        scene.press("g r Enter")
+        scene.send(.run(Scene.detail))
+    }
+
+    private static func compose(_ scene: inout Scene) {
+        scene.press("t")
+        scene.model.compose[.target] = TextField("role=db node-07.bj.example")
+        scene.type("uptime; echo 'two words'")
+        scene.press("Tab")
+        scene.type("/srv")
+        scene.press("Tab Tab Tab")
+        scene.type("10m")
+    }
+
+    private static func openLog(_ scene: inout Scene) {
+        openRun(&scene)
+        scene.press("L")
+        let lines: [(Int, LogStream, String)] = [
+            (0, .stdout, "pulling image web:2.8.1\nextracting 17/24\rextracting 18/24\n"),
+            (1, .stderr, "\u{1B}[31mpull failed\u{1B}[0m: i/o timeout\u{1B}]0;owned\u{7}\n"),
+            (2, .stdout, "服务启动完成 port=8080\n\tindented\u{202E}reversed\n"),
+            (0, .system, "output was cut at 64 MiB\n"),
+            (2, .stdout, String(repeating: "long line ", count: 14) + "end\nno newline yet"),
+        ]
+        for (index, stream, text) in lines {
+            let piece = LogPiece(task: Scene.tasks[index].id, stream: stream, at: Scene.start, bytes: Array(text.utf8))
+            scene.send(.backend(.log(piece)))
+        }
+        scene.send(.backend(.logGap(task: Scene.tasks[2].id, from: 7, to: 9)))
+        scene.send(.backend(.logEnd(Scene.tasks[0])))
+    }
+
+    private static func offline(_ scene: inout Scene) {
+        scene.send(.tick(Scene.start.adding(milliseconds: 3000)))
+        scene.send(
+            .backend(.offline(reason: "connection refused", attempt: 6, retry: Scene.start.adding(milliseconds: 12_000))))
+    }
+
+    private static func compare(_ screen: String, _ name: String) throws {
+        let folder = String(#filePath.prefix(upTo: #filePath.lastIndex(of: "/") ?? #filePath.endIndex)) + "/Screens"
+        let path = "\(folder)/\(name).txt"
+        if ProcessInfo.processInfo.environment["TIANGONG_UPDATE_SCREENS"] == "1" {
+            try Data(screen.utf8).write(to: URL(filePath: path))
+        }
+        let accepted = try String(decoding: Data(contentsOf: URL(filePath: path)), as: UTF8.self)
+        #expect(screen == accepted, "\(name) has changed:\n\(screen)")
+    }
+}
