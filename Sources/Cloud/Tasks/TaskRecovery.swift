@@ -36,13 +36,20 @@ struct TaskRecovery: Sendable {
                 settlement.changed.append(changed)
             }
         }
-        for entry in journal.values {
-            guard let task = try TaskTable.find(id: entry.taskID, transaction), task.agentID == agent,
-                task.state.isFinal
-            else { continue }
+        for entry in journal.values where try mayForget(entry, agent, transaction) {
             settlement.known.append(TaskReference(taskID: entry.taskID, attempt: entry.attempt))
         }
         return settlement
+    }
+
+    /// Whether the end of a journalled task is kept here, or can be kept nowhere because the task is unknown.
+    private static func mayForget(
+        _ entry: AgentRegister.JournalEntry, _ agent: AgentID, _ transaction: any SQLTransaction
+    ) throws -> Bool {
+        guard let task = try TaskTable.find(id: entry.taskID, transaction), task.agentID == agent else {
+            return TaskState(rawValue: entry.state)?.isFinal ?? false
+        }
+        return task.state.isFinal
     }
 
     private static func resume(
