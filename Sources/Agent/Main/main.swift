@@ -1,1 +1,6 @@
-print("x")
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Agent
+
+await AgentProgram.main()

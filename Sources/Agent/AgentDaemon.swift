@@ -1,0 +1,108 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Core
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+import UnixSignals
+
+/// The agent put together; the one place where all its parts are known.
+struct AgentDaemon: Sendable {
+    private let configuration: AgentConfiguration
+    private let logger: Logger
+
+    /// - Parameters:
+    ///   - configuration: All settings.
+    ///   - logger: Where the agent tells what it does.
+    init(_ configuration: AgentConfiguration, logger: Logger) {
+        self.configuration = configuration
+        self.logger = logger
+    }
+
+    /// Runs until SIGTERM or SIGINT; throws when it cannot begin: `conflict` when another agent uses the directory,
+    /// `forbidden` when the token's file is readable by others, or what the disk says.
+    func run() async throws(DeployError) {
+        try checkToken()
+        let directory = try StateDirectory(configuration.dataDirectory)
+        directory.clearTemporary()
+        raiseDescriptorLimit()
+        let uplink = Uplink()
+        // Output has its own loops: a slow disk there never holds up the link.
+        let loops = MultiThreadedEventLoopGroup(numberOfThreads: min(2, System.coreCount))
+        let parts = TaskRunner.Parts(
+            executors: ExecutorRegistry([ShellExecutor()]), journal: try TaskJournal(directory.path + "/journal"),
+            spools: SpoolStore(directory.path + "/spool", limit: configuration.spoolLimit), uplink: uplink,
+            loops: loops,
+            logger: logger)
+        let runner = TaskRunner(
+            .init(
+                maxConcurrency: configuration.maxConcurrency, grace: configuration.grace,
+                logLimit: configuration.taskLogLimit, temporaryDirectory: directory.path + "/tmp"),
+            parts: parts)
+        await runner.recover()
+        let link = CloudLink(
+            endpoint: configuration.server, tokenFile: configuration.tokenFile,
+            registration: registration(executors: parts.executors.types), runner: runner, uplink: uplink,
+            directory: directory.path, logger: logger)
+        logger.info(
+            "agent started",
+            metadata: ["version": "\(ProtocolVersion.product)", "server": "\(configuration.server.url)"])
+        await serve(link, runner)
+        try? await loops.shutdownGracefully()
+        withExtendedLifetime(directory) { logger.info("agent stopped") }
+    }
+
+    /// Services stop in reverse order: the runner ends its tasks while the link still carries their ends.
+    private func serve(_ link: CloudLink, _ runner: TaskRunner) async {
+        var group = ServiceGroupConfiguration(
+            services: [.init(service: link), .init(service: runner)], gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: logger)
+        group.maximumGracefulShutdownDuration = configuration.grace + .seconds(3630)
+        do {
+            try await ServiceGroup(configuration: group).run()
+        } catch {
+            logger.error("stopped by an error", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// A token others can read is refused at once; a missing one is waited for, as the network is.
+    private func checkToken() throws(DeployError) {
+        do throws(DeployError) {
+            _ = try PrivateFile.read(configuration.tokenFile)
+        } catch {
+            if error.code == .forbidden { throw error }
+        }
+    }
+
+    /// Each task needs about six descriptors. The limit is left alone when it is enough, since tasks inherit it.
+    private func raiseDescriptorLimit() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        let needed = rlim_t(configuration.maxConcurrency * 6 + 256)
+        guard limit.rlim_cur < needed else { return }
+        limit.rlim_cur = min(needed, limit.rlim_max)
+        if setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) != 0 || limit.rlim_cur < needed {
+            logger.warning(
+                "the limit of open files is low for max-concurrency",
+                metadata: ["limit": "\(limit.rlim_cur)", "needed": "\(needed)"])
+        }
+    }
+
+    private func registration(executors: [String]) -> AgentRegister {
+        var data = AgentRegister()
+        data.protocol = ProtocolVersion.current
+        data.hostname = HostFacts.hostname
+        data.ip = HostFacts.address
+        data.os = HostFacts.operatingSystem
+        data.arch = HostFacts.architecture
+        data.version = ProtocolVersion.product
+        data.environment = configuration.environment.isEmpty ? nil : configuration.environment
+        data.labels = configuration.labels.isEmpty ? nil : configuration.labels
+        data.executors = executors
+        data.maxConcurrency = configuration.maxConcurrency
+        return data
+    }
+}

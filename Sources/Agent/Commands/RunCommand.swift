@@ -1,0 +1,66 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Core
+import Glibc
+import Logging
+
+/// Runs the agent until it is told to stop.
+struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Connect to the Cloud and run its tasks until SIGTERM.")
+
+    @Option(help: "Settings; \(Self.defaultFile) when it exists.")
+    var config: String?
+    @Option(help: "Where the Cloud is, such as https://cloud.example:8443.")
+    var server: String?
+    @Option(help: "The file that holds this agent's token; mode 0600.")
+    var tokenFile: String?
+    @Option(help: "The Cloud's certificate authority in PEM.")
+    var caFile: String?
+    @Option(help: "SHA-256 of the Cloud's authority or certificate.")
+    var fingerprint: String?
+    @Option(help: "Where the agent keeps its state.")
+    var dataDir: String?
+    @Option(help: "A label, key=value; may be repeated.")
+    var label: [String] = []
+    @Option(help: "Tasks at once; more wait in order (100).")
+    var maxConcurrency: Int?
+    @Option(help: "Where this host belongs, such as prod.")
+    var environment: String?
+    @Option(help: "trace, debug, info, notice, warning, error or critical (info).")
+    var logLevel: String?
+
+    private static let defaultFile = "/etc/tiangong/agent.yaml"
+
+    func run() async throws {
+        do throws(DeployError) {
+            let file = config ?? (access(Self.defaultFile, R_OK) == 0 ? Self.defaultFile : nil)
+            let reader = try await ConfigurationStack.reader(flags: flags, file: file)
+            let configuration = try AgentConfiguration(reader)
+            var logger = Logger(label: "tiangong-agent") { StreamLogHandler.standardError(label: $0) }
+            logger.logLevel = Logger.Level(rawValue: configuration.logLevel) ?? .info
+            try await AgentDaemon(configuration, logger: logger).run()
+        } catch {
+            let text = "tiangong-agent: \(error.message)\n" + (error.hint.map { "  try: \($0)\n" } ?? "")
+            _ = text.withCString { write(STDERR_FILENO, $0, strlen($0)) }
+            throw ExitCode(error.code.exitStatus)
+        }
+    }
+
+    /// What was given on the command line, by the setting's key.
+    private var flags: [String: String] {
+        var flags: [String: String] = [:]
+        flags["server.url"] = server
+        flags["server.token-file"] = tokenFile
+        flags["server.ca-file"] = caFile
+        flags["server.fingerprint"] = fingerprint
+        flags["data-dir"] = dataDir
+        flags["labels"] = label.isEmpty ? nil : label.joined(separator: ",")
+        flags["max-concurrency"] = maxConcurrency.map(String.init)
+        flags["environment"] = environment
+        flags["log.level"] = logLevel
+        return flags
+    }
+}

@@ -1,0 +1,21 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Core
+import Glibc
+
+/// What an executor is given to perform one task.
+struct ExecutionContext: Sendable {
+    /// The task and its try.
+    let reference: TaskReference
+    /// What to do.
+    let spec: TaskSpec
+    /// Where its output goes.
+    let log: LogPump
+    /// A directory for short-lived files.
+    let temporaryDirectory: String
+    /// How long a stop may take before processes are killed; may shrink while it is waited for.
+    let grace: @Sendable () -> Duration
+    /// To be called once the work has begun, with the process id if there is one.
+    let onStart: @Sendable (pid_t?) async -> Void
+}

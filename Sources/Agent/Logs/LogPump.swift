@@ -1,0 +1,167 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Core
+import NIOCore
+import Synchronization
+
+/// Turns the raw output of one task into chunks in its spool: batched, numbered, compressed, within the task's budget.
+///
+/// The first bytes after a quiet moment go out at once, so that a reader sees them within about a millisecond; bytes
+/// that follow closely are gathered for up to 50 ms or 64 KiB. Outputs keep the order in which they were read.
+final class LogPump: Sendable {
+    private let spool: LogSpool
+    private let store: SpoolStore
+    private let loop: any EventLoop
+    private let onAppend: @Sendable () -> Void
+    private let state: Mutex<State>
+
+    /// How long bytes may be gathered.
+    static let gathering: TimeAmount = .milliseconds(50)
+    /// How long the end of a task waits for a disk that takes no more bytes.
+    private static let patience: Duration = .seconds(60)
+
+    private struct Run {
+        var stream: LogStream
+        var at: Timestamp
+        var bytes: ByteBuffer
+    }
+
+    private struct State {
+        let compressor = ChunkCompressor()
+        var budget: LogBudget
+        var runs: [Run] = []
+        var flushed = NIODeadline.uptimeNanoseconds(0)
+        var timerIsSet = false
+        var diskError: DeployError?
+    }
+
+    /// - Parameters:
+    ///   - spool: Where chunks go.
+    ///   - store: The spool's store, for back-pressure.
+    ///   - limit: Raw bytes of output that are kept.
+    ///   - loop: The loop that reads this task's output.
+    ///   - onAppend: Called after chunks were appended.
+    init(
+        spool: LogSpool, store: SpoolStore, limit: Int64, loop: any EventLoop, onAppend: @escaping @Sendable () -> Void
+    ) {
+        self.spool = spool
+        self.store = store
+        self.loop = loop
+        self.onAppend = onAppend
+        state = Mutex(State(budget: LogBudget(limit: limit)))
+    }
+
+    /// The loop that reads this task's output: one for all its outputs, so that their order is kept.
+    var eventLoop: any EventLoop { loop }
+
+    /// Takes some output. Whole chunks are written at once, the rest by ``settle()`` or the timer.
+    func accept(_ bytes: ByteBuffer, from stream: LogStream) {
+        let appended = state.withLock { state in
+            let kept = state.budget.admit(bytes)
+            guard kept.readableBytes > 0 else { return false }
+            if let last = state.runs.indices.last, state.runs[last].stream == stream {
+                state.runs[last].bytes.writeImmutableBuffer(kept)
+            } else {
+                state.runs.append(Run(stream: stream, at: .now(), bytes: kept))
+            }
+            return write(&state, wholeChunksOnly: true)
+        }
+        if appended { onAppend() }
+    }
+
+    /// Called when nothing more can be read right now: writes what is waiting if the task was quiet before.
+    func settle() {
+        let now = NIODeadline.now()
+        let (appended, timer) = state.withLock { state -> (Bool, Bool) in
+            guard !state.runs.isEmpty else { return (false, false) }
+            if now - state.flushed >= Self.gathering { return (write(&state), false) }
+            defer { state.timerIsSet = true }
+            return (false, !state.timerIsSet)
+        }
+        if appended { onAppend() }
+        if timer {
+            loop.scheduleTask(in: Self.gathering) {
+                self.state.withLock { $0.timerIsSet = false }
+                self.flush()
+            }
+        }
+    }
+
+    /// Writes all that is waiting.
+    func flush() {
+        let appended = state.withLock { write(&$0) }
+        if appended { onAppend() }
+    }
+
+    /// Adds a line of our own to the log; it does not count against the budget.
+    func note(_ text: String) {
+        let appended = state.withLock { state in
+            state.runs.append(Run(stream: .system, at: .now(), bytes: ByteBuffer(string: text + "\n")))
+            return write(&state)
+        }
+        if appended { onAppend() }
+    }
+
+    /// Whether more output may be read now.
+    var hasRoom: Bool { state.withLock { $0.diskError == nil } && !store.isFull }
+
+    /// Calls back, on the loop, once more output may be read.
+    func whenRoom(_ resume: @escaping @Sendable () -> Void) {
+        if state.withLock({ $0.diskError == nil }) {
+            store.whenRoom { self.loop.execute(resume) }
+        } else {
+            loop.scheduleTask(in: .milliseconds(500)) {
+                self.flush()
+                if self.hasRoom { resume() } else { self.whenRoom(resume) }
+            }
+        }
+    }
+
+    /// Writes the rest and the notice of what was cut; returns the number of chunks of the whole log and the cut bytes.
+    ///
+    /// A disk that takes no more bytes is waited for, for a minute; what then remains counts as cut.
+    func finish() async -> (chunks: Int64, cut: Int64) {
+        let deadline = ContinuousClock.now + Self.patience
+        flush()
+        while state.withLock({ $0.diskError != nil }), ContinuousClock.now < deadline, !Task.isCancelled {
+            try? await Task.sleep(for: .milliseconds(500))
+            flush()
+        }
+        let notice = state.withLock { state in
+            for run in state.runs { state.budget.lose(run.bytes.readableBytes) }
+            state.runs = []
+            return state.budget.notice
+        }
+        if let notice { note(notice) }
+        return (spool.nextSeq, state.withLock { $0.budget.cut })
+    }
+
+    /// Moves runs into the spool, oldest first; true when anything was appended. What the disk refuses stays.
+    private func write(_ state: inout State, wholeChunksOnly: Bool = false) -> Bool {
+        var appended = false
+        do throws(DeployError) {
+            while var run = state.runs.first {
+                let isLast = state.runs.count == 1
+                while run.bytes.readableBytes > 0 {
+                    let length = min(run.bytes.readableBytes, LogChunk.maximumRawLength)
+                    if wholeChunksOnly, isLast, length < LogChunk.maximumRawLength { break }
+                    guard let raw = run.bytes.getSlice(at: run.bytes.readerIndex, length: length) else { break }
+                    let (codec, payload) = state.compressor.compress(raw)
+                    try spool.append(run.stream, at: run.at, codec: codec, rawLength: length, payload: payload)
+                    appended = true
+                    run.bytes.moveReaderIndex(forwardBy: length)
+                    run.at = .now()
+                    state.runs[0] = run
+                }
+                if run.bytes.readableBytes > 0 { break }
+                state.runs.removeFirst()
+            }
+            state.diskError = nil
+        } catch {
+            state.diskError = error
+        }
+        if appended { state.flushed = .now() }
+        return appended
+    }
+}

@@ -1,0 +1,109 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Core
+import Glibc
+import NIOCore
+import NIOPosix
+
+/// A pipe for one output of a program: the program writes, we read without a thread.
+struct OutputPipe: Sendable {
+    /// Our end, non-blocking.
+    let readEnd: Int32
+    /// The program's end.
+    let writeEnd: Int32
+
+    /// Makes a pipe whose ends no other program inherits; throws `unavailable` when descriptors run out.
+    init() throws(DeployError) {
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else { throw StateFile.failure("make", "a pipe") }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        readEnd = ends[0]
+        writeEnd = ends[1]
+    }
+}
+
+/// Reads one output of a program into the pump; stops reading while there is no room, which stops the program.
+final class OutputReader: ChannelInboundHandler, Sendable {
+    typealias InboundIn = ByteBuffer
+
+    private let pump: LogPump
+    private let stream: LogStream
+    private let descriptor: Int32
+    private let state: NIOLoopBoundBox<State>
+
+    private struct State {
+        var draining = false
+        var waiting = false
+        var grown = false
+    }
+
+    /// The size a busy output's pipe grows to, so that the program and the agent need not alternate.
+    private static let busyPipeSize: Int32 = 1 << 20
+    /// `F_SETPIPE_SZ` of Linux, which glibc's default headers hide.
+    private static let setPipeSize: Int32 = 1031
+    private static let readSize = 65_536
+
+    private init(pump: LogPump, stream: LogStream, descriptor: Int32) {
+        self.pump = pump
+        self.stream = stream
+        self.descriptor = descriptor
+        state = NIOLoopBoundBox.makeBoxSendingValue(State(), eventLoop: pump.eventLoop)
+    }
+
+    /// Starts to read a pipe; the descriptor belongs to the channel from now on. Throws `unavailable` when it cannot.
+    static func attach(
+        _ readEnd: Int32, stream: LogStream, to pump: LogPump
+    ) async throws(DeployError) -> (reader: OutputReader, channel: any Channel) {
+        let reader = OutputReader(pump: pump, stream: stream, descriptor: readEnd)
+        do {
+            let channel = try await NIOPipeBootstrap(group: pump.eventLoop)
+                .channelOption(.autoRead, value: false)
+                .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: readSize))
+                .channelInitializer { $0.pipeline.addHandler(reader) }
+                .takingOwnershipOfDescriptor(input: readEnd).get()
+            return (reader, channel)
+        } catch {
+            close(readEnd)
+            throw DeployError(.unavailable, "a program's output cannot be read: \(error)")
+        }
+    }
+
+    /// From now on reads without regard to room: the program has ended and what is left is bounded.
+    func drain(_ channel: any Channel) {
+        channel.eventLoop.execute {
+            self.state.value.draining = true
+            channel.read()
+        }
+    }
+
+    func channelActive(context: ChannelHandlerContext) { context.read() }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let bytes = unwrapInboundIn(data)
+        if !state.value.grown, bytes.readableBytes == Self.readSize {
+            state.value.grown = true
+            // Where a user's limit refuses this, the pipe stays as it is.
+            _ = fcntl(descriptor, Self.setPipeSize, Self.busyPipeSize)
+        }
+        pump.accept(bytes, from: stream)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        pump.settle()
+        if state.value.draining || pump.hasRoom {
+            context.read()
+        } else if !state.value.waiting {
+            state.value.waiting = true
+            let channel = context.channel
+            pump.whenRoom {
+                self.state.value.waiting = false
+                channel.read()
+            }
+        }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) { pump.flush() }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}

@@ -1,0 +1,216 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Core
+import Glibc
+import NIOCore
+import Subprocess
+import SystemPackage
+
+/// Runs one program from start to the last byte of its output, and leaves no process of its session behind.
+struct ProcessRunner: Sendable {
+    /// How a program ended.
+    struct End: Sendable, Equatable {
+        /// Its exit status, if it exited.
+        var exitCode: Int32?
+        /// The signal that ended it, if one did.
+        var signal: Int32?
+    }
+
+    /// What to run.
+    let command: ProcessCommand
+    /// For which task.
+    let reference: TaskReference
+    /// Where its output goes.
+    let log: LogPump
+    /// A directory for the file that holds its standard input.
+    let temporaryDirectory: String
+
+    /// How long an output stays open for somebody else once the program's session is empty.
+    private static let outputPatience: Duration = .seconds(1)
+
+    /// Runs the program; being canceled ends its processes in good order and then returns how it ended.
+    ///
+    /// - Parameters:
+    ///   - grace: From TERM to KILL when it is stopped.
+    ///   - onStart: Called with the process id once it runs.
+    /// - Throws: `start_failed` naming what is missing, or `unavailable` when this host is out of descriptors.
+    func run(
+        grace: @escaping @Sendable () -> Duration, onStart: @escaping @Sendable (pid_t) async -> Void
+    ) async throws(DeployError) -> End {
+        let stop = OneShot<Bool>()
+        // Not canceled with us, so that it can wait while it stops the processes in order; it is always awaited.
+        let work = Task { await supervise(stop, grace: grace, onStart: onStart) }
+        let result = await withTaskCancellationHandler {
+            await work.value
+        } onCancel: {
+            stop.fulfil(true)
+        }
+        return try result.get()
+    }
+
+    private enum Step: Sendable {
+        case ended(Result<End, DeployError>)
+        case stopped(Bool)
+    }
+
+    private func supervise(
+        _ stop: OneShot<Bool>, grace: @escaping @Sendable () -> Duration,
+        onStart: @escaping @Sendable (pid_t) async -> Void
+    ) async -> Result<End, DeployError> {
+        let outputs: Outputs
+        do throws(DeployError) {
+            outputs = try await Outputs(log: log)
+        } catch { return .failure(error) }
+        let started = OneShot<pid_t?>()
+        var result: Result<End, DeployError> = .failure(DeployError(.internal))
+        var wasStopped = false
+        await withTaskGroup(of: Step.self) { group in
+            group.addTask { .ended(await spawn(outputs, started: started, onStart: onStart)) }
+            group.addTask {
+                guard let pid = await started.value, await stop.value else { return .stopped(false) }
+                await ProcessSession(id: pid, reference: reference).end(escaped: true, grace: grace)
+                return .stopped(true)
+            }
+            for await step in group {
+                switch step {
+                case .ended(let end):
+                    result = end
+                    stop.fulfil(false)
+                case .stopped(let really): wasStopped = really
+                }
+            }
+        }
+        if case .success = result, let pid = await started.value, !wasStopped {
+            await endLeftovers(ProcessSession(id: pid, reference: reference), grace: grace)
+        }
+        await outputs.finish(within: Self.outputPatience, log: log)
+        return result
+    }
+
+    /// Starts the program and waits for it.
+    private func spawn(
+        _ outputs: Outputs, started: OneShot<pid_t?>, onStart: @escaping @Sendable (pid_t) async -> Void
+    ) async -> Result<End, DeployError> {
+        defer { started.fulfil(nil) }
+        let input: Int32
+        do throws(DeployError) {
+            input = try InputFile.open(command.standardInput, in: temporaryDirectory)
+        } catch {
+            outputs.closeWriteEnds()
+            return .failure(error)
+        }
+        do {
+            let result = try await Subprocess.run(
+                command.configuration,
+                input: .fileDescriptor(FileDescriptor(rawValue: input), closeAfterSpawningProcess: true),
+                output: .fileDescriptor(
+                    FileDescriptor(rawValue: outputs.standardOutput.writeEnd), closeAfterSpawningProcess: true),
+                error: .fileDescriptor(
+                    FileDescriptor(rawValue: outputs.standardError.writeEnd), closeAfterSpawningProcess: true)
+            ) { execution in
+                let pid = execution.processIdentifier.value
+                started.fulfil(pid)
+                await onStart(pid)
+            }
+            switch result.terminationStatus {
+            case .exited(let code): return .success(End(exitCode: code))
+            case .signaled(let signal): return .success(End(signal: signal))
+            }
+        } catch {
+            return .failure(command.startFailure(error))
+        }
+    }
+
+    /// After the program's own end: nothing it started in its session goes on.
+    private func endLeftovers(_ session: ProcessSession, grace: @Sendable () -> Duration) async {
+        let count = await session.end(escaped: false, grace: grace)
+        guard count > 0 else { return }
+        log.note("tiangong: the command ended and left \(count) \(count == 1 ? "process" : "processes") running; ended")
+    }
+}
+
+/// The two outputs of a program, being read.
+private struct Outputs: Sendable {
+    let standardOutput: OutputPipe
+    let standardError: OutputPipe
+    private let readers: [(reader: OutputReader, channel: any Channel)]
+
+    init(log: LogPump) async throws(DeployError) {
+        standardOutput = try OutputPipe()
+        do throws(DeployError) {
+            standardError = try OutputPipe()
+        } catch {
+            close(standardOutput.readEnd)
+            close(standardOutput.writeEnd)
+            throw error
+        }
+        var readers: [(reader: OutputReader, channel: any Channel)] = []
+        do throws(DeployError) {
+            readers.append(try await OutputReader.attach(standardOutput.readEnd, stream: .stdout, to: log))
+            readers.append(try await OutputReader.attach(standardError.readEnd, stream: .stderr, to: log))
+        } catch {
+            if readers.isEmpty { close(standardError.readEnd) }
+            for (_, channel) in readers { channel.close(promise: nil) }
+            close(standardOutput.writeEnd)
+            close(standardError.writeEnd)
+            throw error
+        }
+        self.readers = readers
+    }
+
+    func closeWriteEnds() {
+        close(standardOutput.writeEnd)
+        close(standardError.writeEnd)
+    }
+
+    /// Waits until both outputs are read to their end; one that somebody else still holds is closed after `patience`.
+    func finish(within patience: Duration, log: LogPump) async {
+        for (reader, channel) in readers { reader.drain(channel) }
+        let held = OneShot<Void>()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                for (_, channel) in readers { try? await channel.closeFuture.get() }
+            }
+            group.addTask {
+                guard (try? await Task.sleep(for: patience)) != nil else { return }
+                held.fulfil(())
+                for (_, channel) in readers { channel.close(promise: nil) }
+            }
+            await group.next()
+            group.cancelAll()
+        }
+        if held.current != nil {
+            log.note(
+                "tiangong: a process outside the command's session holds its output open; what it writes is not read")
+        }
+    }
+}
+
+/// Standard input as a file: a program that does not read it costs nothing, and nobody waits.
+private enum InputFile {
+    /// A descriptor to read the bytes from; throws what the disk says.
+    static func open(_ bytes: [UInt8]?, in directory: String) throws(DeployError) -> Int32 {
+        guard let bytes, !bytes.isEmpty else {
+            let null = Glibc.open("/dev/null", O_RDONLY | O_CLOEXEC)
+            if null < 0 { throw StateFile.failure("open", "/dev/null") }
+            return null
+        }
+        let path = "\(directory)/stdin.\(TaskID.random())"
+        let writer = Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        if writer < 0 { throw StateFile.failure("make", path) }
+        defer {
+            close(writer)
+            unlink(path)
+        }
+        var done = 0
+        while done < bytes.count {
+            let count = bytes.withUnsafeBytes { write(writer, $0.baseAddress?.advanced(by: done), bytes.count - done) }
+            if count < 0, errno != EINTR { throw StateFile.failure("write", path) }
+            done += max(0, count)
+        }
+        let reader = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+        if reader < 0 { throw StateFile.failure("open", path) }
+        return reader
+    }
+}

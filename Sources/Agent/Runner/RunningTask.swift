@@ -1,0 +1,90 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Core
+
+/// One task from its start to its completion: executor, time limit, stopping, and what its end is called.
+struct RunningTask: Sendable {
+    /// What to do.
+    let context: ExecutionContext
+    /// Who does it.
+    let executor: any Executor
+    /// The wish to stop it.
+    let stop: StopRequest
+    /// When it was started, by this host's clock.
+    let startedAt: Timestamp
+
+    private enum Step: Sendable {
+        case ended(ExecutionOutcome)
+        case stopped(StopReason?)
+        case timerEnded
+    }
+
+    /// Runs it; returns when the work has ended, no process is left and the log is complete.
+    func perform() async -> TaskCompletion {
+        let outcome = await execute()
+        let (chunks, cut) = await context.log.finish()
+        var completion = TaskCompletion(
+            taskID: context.reference.taskID, attempt: context.reference.attempt, status: endState(outcome).rawValue)
+        completion.exitCode = outcome.exitCode
+        completion.signal = outcome.signal
+        completion.error = reasonFailure ?? outcome.error
+        completion.result = outcome.result
+        if cut > 0 { completion.result = (outcome.result ?? [:]).merging(["log_cut_bytes": .integer(cut)]) { $1 } }
+        completion.startedAt = startedAt
+        completion.finishedAt = .now()
+        completion.logSeq = chunks
+        return completion
+    }
+
+    private func execute() async -> ExecutionOutcome {
+        await withTaskGroup(of: Step.self) { group in
+            group.addTask {
+                do throws(DeployError) {
+                    return .ended(try await executor.run(context))
+                } catch {
+                    let hint = error.hint.map { "; \($0)" } ?? ""
+                    return .ended(ExecutionOutcome(error: TaskFailure(error.code, error.message + hint)))
+                }
+            }
+            group.addTask { .stopped(await stop.wait()) }
+            if let timeout = context.spec.timeout {
+                group.addTask {
+                    if (try? await Task.sleep(for: .seconds(timeout))) != nil { stop.request(.timeout) }
+                    return .timerEnded
+                }
+            }
+            var outcome = ExecutionOutcome()
+            for await step in group {
+                switch step {
+                case .ended(let end):
+                    outcome = end
+                    stop.close()
+                    group.cancelAll()
+                case .stopped(let reason):
+                    if reason != nil { group.cancelAll() }
+                case .timerEnded: break
+                }
+            }
+            return outcome
+        }
+    }
+
+    private func endState(_ outcome: ExecutionOutcome) -> TaskState {
+        switch stop.reason {
+        case .timeout: .timedOut
+        case .cancel: .canceled
+        case .shutdown: .interrupted
+        case nil: outcome.isSuccess ? .succeeded : .failed
+        }
+    }
+
+    private var reasonFailure: TaskFailure? {
+        switch stop.reason {
+        case .timeout: TaskFailure(.timedOut, "the time limit of \(context.spec.timeout ?? 0) s ended it")
+        case .cancel: TaskFailure(.canceled, "canceled on request")
+        case .shutdown: TaskFailure(.interrupted, "the agent was stopped while it ran")
+        case nil: nil
+        }
+    }
+}

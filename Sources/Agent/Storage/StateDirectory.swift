@@ -1,0 +1,75 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Core
+import Glibc
+
+/// The agent's data directory, held by one agent at a time.
+final class StateDirectory: Sendable {
+    /// Absolute path.
+    let path: String
+    private let lock: StateFile
+
+    /// Makes the directory if need be and locks it; throws `conflict` when another agent holds it.
+    init(_ path: String) throws(DeployError) {
+        self.path = path
+        try Self.create(path)
+        try Self.create(path + "/spool")
+        try Self.create(path + "/tmp")
+        lock = try StateFile(path + "/lock", create: true)
+        if flock(lock.descriptor, LOCK_EX | LOCK_NB) != 0 {
+            throw DeployError(
+                .conflict, "another agent uses \(path)", hint: "stop it, or give this one its own --data-dir")
+        }
+    }
+
+    /// Deletes what a former process left in `tmp`.
+    func clearTemporary() {
+        for name in Self.names(in: path + "/tmp") { unlink(path + "/tmp/" + name) }
+    }
+
+    /// Makes a directory and its parents, for this account only.
+    static func create(_ path: String) throws(DeployError) {
+        if mkdir(path, 0o700) == 0 || errno == EEXIST { return }
+        let code = errno
+        if code == ENOENT, let slash = path.lastIndex(of: "/"), slash > path.startIndex {
+            try create(String(path[..<slash]))
+            if mkdir(path, 0o700) == 0 || errno == EEXIST { return }
+        }
+        throw StateFile.failure("make directory", path)
+    }
+
+    /// Whether a path is a directory, or one we may not look into.
+    static func exists(_ path: String) -> Bool {
+        let descriptor = open(path, pathOnlyDirectory | O_CLOEXEC)
+        if descriptor < 0 { return false }
+        close(descriptor)
+        return true
+    }
+
+    /// `O_PATH | O_DIRECTORY` of Linux: needs no permission on the directory itself; glibc's default headers hide the first.
+    private static let pathOnlyDirectory = 0o10000000 | O_DIRECTORY
+
+    /// The names in a directory, without `.` and `..`; empty when it cannot be read.
+    static func names(in path: String) -> [String] {
+        guard let directory = opendir(path) else { return [] }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != "." && name != ".." { names.append(name) }
+        }
+        return names
+    }
+
+    /// Makes a renamed or created entry of a directory durable.
+    static func synchronize(_ path: String) {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        if descriptor >= 0 {
+            fsync(descriptor)
+            close(descriptor)
+        }
+    }
+}

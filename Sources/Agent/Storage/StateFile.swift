@@ -1,0 +1,86 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Core
+import Glibc
+import NIOCore
+
+/// One open file of the agent's state; closed when the last reference goes.
+final class StateFile: Sendable {
+    /// Where it is, for messages.
+    let path: String
+    /// The descriptor; valid as long as this object.
+    let descriptor: Int32
+
+    /// Opens a file for reading and writing; throws `insufficient_storage` or `internal` naming the path.
+    init(_ path: String, create: Bool = false) throws(DeployError) {
+        self.path = path
+        descriptor = open(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0o600)
+        if descriptor < 0 { throw Self.failure("open", path) }
+    }
+
+    deinit { close(descriptor) }
+
+    /// The size in bytes.
+    func size() throws(DeployError) -> Int {
+        let end = lseek(descriptor, 0, SEEK_END)
+        guard end >= 0 else { throw Self.failure("read", path) }
+        return Int(end)
+    }
+
+    /// Writes all of `bytes` at `offset`. After a failure the file may hold a part of them there.
+    func write(_ bytes: ByteBuffer, at offset: Int) throws(DeployError) {
+        var done = 0
+        let total = bytes.readableBytes
+        while done < total {
+            let written = bytes.withUnsafeReadableBytes { pointer in
+                pwrite(descriptor, pointer.baseAddress?.advanced(by: done), total - done, off_t(offset + done))
+            }
+            if written < 0 {
+                if errno == EINTR { continue }
+                throw Self.failure("write", path)
+            }
+            done += written
+        }
+    }
+
+    /// Up to `length` bytes from `offset`; fewer at the end of the file. Throws what the system says.
+    func read(at offset: Int, length: Int) throws(DeployError) -> ByteBuffer {
+        var buffer = ByteBufferAllocator().buffer(capacity: length)
+        while buffer.readableBytes < length {
+            let start = offset + buffer.readableBytes
+            let wanted = length - buffer.readableBytes
+            var failed: Int32?
+            let count = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: wanted) { pointer in
+                let count = pread(descriptor, pointer.baseAddress, wanted, off_t(start))
+                if count < 0 { failed = errno }
+                return max(0, count)
+            }
+            if let failed, failed != EINTR { throw Self.failure("read", path, code: failed) }
+            if count == 0, failed == nil { break }
+        }
+        return buffer
+    }
+
+    /// Cuts the file to `size` bytes.
+    func truncate(to size: Int) throws(DeployError) {
+        if ftruncate(descriptor, off_t(size)) != 0 { throw Self.failure("truncate", path) }
+    }
+
+    /// Waits until what was written is on the disk.
+    func synchronize() throws(DeployError) {
+        while fdatasync(descriptor) != 0 {
+            if errno != EINTR { throw Self.failure("synchronize", path) }
+        }
+    }
+
+    /// An error that says what failed on which path, from `errno`.
+    static func failure(_ action: String, _ path: String, code: Int32 = errno) -> DeployError {
+        let text = "cannot \(action) \(path): \(String(cString: strerror(code)))"
+        switch code {
+        case ENOSPC, EDQUOT: return DeployError(.insufficientStorage, text, hint: "free some space on that file system")
+        case EMFILE, ENFILE: return DeployError(.unavailable, text, hint: "raise the limit of open files (ulimit -n)")
+        default: return DeployError(.internal, text)
+        }
+    }
+}
