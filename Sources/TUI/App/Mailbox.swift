@@ -23,9 +23,10 @@ final class Mailbox: Sendable {
 
     private let state = Mutex(State())
 
-    /// Adds an event at once: for the answers to our own requests, which are few.
+    /// Adds an event at once: for the answers to our own requests, which are few. Dropped once closed.
     func post(_ event: AppEvent) {
         let wasEmpty = state.withLock { state in
+            if state.closed { return false }
             defer {
                 state.events.append(event)
                 if case .backend(.log(let piece)) = event { state.bytes += piece.bytes.count }

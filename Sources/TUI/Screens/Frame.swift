@@ -37,8 +37,10 @@ enum Frame {
     static func title(_ model: AppModel, _ canvas: inout Canvas, _ left: String, _ right: String = "") {
         var text = left
         if !model.connection.isLive, model.freshAt != nil, model.screen != .contexts { text += "  STALE" }
-        let end = canvas.put(TextWidth.fit(Sanitizer.line(text), canvas.size.columns - 2), 1, 1, .title)
-        let facts = TextWidth.fit(Sanitizer.line(right), max(0, canvas.size.columns - end - 3))
+        // The facts are short and change; of a long title the beginning is enough.
+        let facts = TextWidth.fit(Sanitizer.line(right), max(0, canvas.size.columns * 3 / 4))
+        let room = canvas.size.columns - 4 - TextWidth.of(facts)
+        canvas.put(TextWidth.fit(Sanitizer.line(text), room), 1, 1, .title)
         canvas.put(facts, canvas.size.columns - 1 - TextWidth.of(facts), 1, .dim)
     }
 }
