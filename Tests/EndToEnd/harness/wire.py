@@ -1,0 +1,84 @@
+# Tiangong Deploy
+# SPDX-License-Identifier: Apache-2.0
+"""Raw WebSocket links to the Cloud, for what the programs would never send."""
+
+import itertools
+import json
+import ssl
+
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+
+def trust(cloud):
+    return ssl.create_default_context(cafile=str(cloud.authority))
+
+
+def open_link(cloud, path, token=None, headers=None, **options):
+    """An upgraded link; raises InvalidStatus when the upgrade is refused."""
+    headers = dict(headers or {})
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    options = {"max_size": 4 << 20, "open_timeout": 10, "close_timeout": 2, "compression": None, "proxy": None} | options
+    return connect(f"wss://127.0.0.1:{cloud.port}{path}", ssl=trust(cloud), additional_headers=headers, **options)
+
+
+def refusal(cloud, path, token=None, headers=None):
+    """The HTTP status of a refused upgrade, or None when it was accepted."""
+    try:
+        open_link(cloud, path, token, headers).close()
+    except InvalidStatus as refused:
+        return refused.response.status_code
+    return None
+
+
+class Link:
+    """Envelopes over one link."""
+
+    def __init__(self, cloud, path, token):
+        self.socket = open_link(cloud, path, token)
+        self.ids = itertools.count(1)
+
+    def send(self, kind, data, id=None):
+        envelope = {"type": kind, "data": data} | ({"id": id} if id is not None else {})
+        self.socket.send(json.dumps(envelope))
+
+    def receive(self, seconds=10):
+        """The next envelope; a binary frame's payload is under `payload`."""
+        frame = self.socket.recv(seconds)
+        if isinstance(frame, str):
+            return json.loads(frame)
+        length = int.from_bytes(frame[:4], "big")
+        return json.loads(frame[4:4 + length]) | {"payload": frame[4 + length:]}
+
+    def expect(self, kind, seconds=10):
+        """The next envelope of that type; others are passed over."""
+        while True:
+            envelope = self.receive(seconds)
+            if envelope["type"] == kind:
+                return envelope
+
+    def ask(self, kind, data=None, seconds=10):
+        """The answer to a request."""
+        id = f"q{next(self.ids)}"
+        self.send(kind, data if data is not None else {}, id)
+        while True:
+            envelope = self.receive(seconds)
+            if envelope.get("id") == id:
+                return envelope
+
+    def outcome(self, seconds=10):
+        """`("error", code)` of the next error answer, or `("close", code)` when the link was closed instead."""
+        try:
+            return "error", self.expect("error", seconds)["data"]["code"]
+        except ConnectionClosed as closed:
+            return "close", closed.rcvd.code if closed.rcvd else 1006
+
+    def close(self):
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
