@@ -43,9 +43,10 @@ final class CloudFixture: Sendable {
         return try await store.write { transaction in
             var task = first
             for event in events {
-                task = try TaskTable.apply(event, to: task, transaction) { changed in
-                    if event == .started { changed.startedAt = .now() }
-                } ?? task
+                task =
+                    try TaskTable.apply(event, to: task, transaction) { changed in
+                        if event == .started { changed.startedAt = .now() }
+                    } ?? task
             }
             return task
         }

@@ -39,7 +39,8 @@ import Testing
         tail.append(chunk(0))
         #expect(await seqs(first) == [0])
         var task = TaskRecord(
-            id: .random(), runID: .random(), agentID: .random(), agentName: "a", type: "shell", command: "true", actor: "ops",
+            id: .random(), runID: .random(), agentID: .random(), agentName: "a", type: "shell", command: "true",
+            actor: "ops",
             createdAt: .now(), expiresAt: nil)
         task.state = .succeeded
         task.logSeq = 1
@@ -55,7 +56,8 @@ import Testing
     @Test func `the end waits for chunks that this buffer never saw`() async {
         let tail = LogTail()
         var task = TaskRecord(
-            id: .random(), runID: .random(), agentID: .random(), agentName: "a", type: "shell", command: "true", actor: "ops",
+            id: .random(), runID: .random(), agentID: .random(), agentName: "a", type: "shell", command: "true",
+            actor: "ops",
             createdAt: .now(), expiresAt: nil)
         task.logSeq = 3
         tail.end(task)
@@ -71,5 +73,7 @@ import Testing
 }
 
 extension LogTail.Next: Equatable {
-    public static func == (left: LogTail.Next, right: LogTail.Next) -> Bool { String(describing: left) == String(describing: right) }
+    public static func == (left: LogTail.Next, right: LogTail.Next) -> Bool {
+        String(describing: left) == String(describing: right)
+    }
 }

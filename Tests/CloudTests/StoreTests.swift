@@ -31,7 +31,11 @@ import Testing
         let fixture = try await CloudFixture()
         let order = Order()
         for index in 0..<500 {
-            fixture.store.submit { _ in index } finish: { result in order.append((try? result.get()) ?? -1) }
+            fixture.store.submit { _ in
+                index
+            } finish: { result in
+                order.append((try? result.get()) ?? -1)
+            }
         }
         _ = try await fixture.store.write { _ in true }
         #expect(order.values == Array(0..<500))

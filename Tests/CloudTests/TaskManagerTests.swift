@@ -26,7 +26,8 @@ import Testing
             (TargetSelector(labels: ["role": "x"]), .notFound),
         ] {
             let error = await #expect(throws: DeployError.self) {
-                try await fixture.tasks.create(RunCreate(selector: selector, spec: TaskSpec(command: "true")), actor: "ops")
+                try await fixture.tasks.create(
+                    RunCreate(selector: selector, spec: TaskSpec(command: "true")), actor: "ops")
             }
             #expect(error?.code == code)
         }

@@ -26,7 +26,9 @@ import Testing
         let good = try await vault.createOperator(name: "ops", expiresAt: nil)
         let expired = try await vault.createOperator(name: "old", expiresAt: Timestamp.now().adding(milliseconds: -1))
         let flipped = String(good.dropLast()) + (good.hasSuffix("0") ? "1" : "0")
-        for text in ["", "tg_", "tg_operator_x_y", flipped, expired, good + "0", "Bearer", String(repeating: "_", count: 300)] {
+        for text in [
+            "", "tg_", "tg_operator_x_y", flipped, expired, good + "0", "Bearer", String(repeating: "_", count: 300),
+        ] {
             let error = await #expect(throws: DeployError.self) { try await vault.verify(text, kind: .operator) }
             #expect(error?.code == .unauthenticated, "\(text)")
         }
@@ -62,7 +64,8 @@ import Testing
         #expect(try await fixture.service.agent("web-1").labels == ["role": "web"])
     }
 
-    @Test(arguments: ["", "a b", "-x", "a,b", "a=b", "\u{7f}", "天"]) func `names that would confuse a selector are refused`(
+    @Test(arguments: ["", "a b", "-x", "a,b", "a=b", "\u{7f}", "天"])
+    func `names that would confuse a selector are refused`(
         name: String
     ) async throws {
         let fixture = try await CloudFixture()

@@ -15,12 +15,17 @@ import Testing
     @Test(arguments: [
         "", "null", "[]", "1", "\"x\"", "{", "{'type':'task_log'}", #"{"type":null,"data":{}}"#, #"{"data":{}}"#,
         #"{"type":"agent_register"}"#, #"{"type":"agent_register","data":"x"}"#,
-        #"{"type":"agent_register","data":{"agent_id":""}}"#, #"{"type":"agent_register","data":{"max_concurrency":1e400}}"#,
+        #"{"type":"agent_register","data":{"agent_id":""}}"#,
+        #"{"type":"agent_register","data":{"max_concurrency":1e400}}"#,
         #"{"type":"agent_register","data":{"max_concurrency":99999999999999999999}}"#,
-        #"{"type":"agent_register","data":{"max_concurrency":-1}}"#, #"{"type":"agent_register","data":{"protocol":99}}"#,
-        #"{"type":"task_log","data":{"task_id":{"a":1},"seq":1,"content":"x"}}"#, #"{"type":"task_log","data":{"task_id":"abcd"}}"#,
-        #"{"type":"task_complete","data":{"task_id":"abcd"}}"#, #"{"type":"task_complete","data":{"task_id":"../x","status":"failed"}}"#,
-        #"{"type":"agent_status","data":{}}"#, #"{"type":"task_create","data":{}}"#, #"{"type":"\#(String(repeating: "x", count: 65))","data":{}}"#,
+        #"{"type":"agent_register","data":{"max_concurrency":-1}}"#,
+        #"{"type":"agent_register","data":{"protocol":99}}"#,
+        #"{"type":"task_log","data":{"task_id":{"a":1},"seq":1,"content":"x"}}"#,
+        #"{"type":"task_log","data":{"task_id":"abcd"}}"#,
+        #"{"type":"task_complete","data":{"task_id":"abcd"}}"#,
+        #"{"type":"task_complete","data":{"task_id":"../x","status":"failed"}}"#,
+        #"{"type":"agent_status","data":{}}"#, #"{"type":"task_create","data":{}}"#,
+        #"{"type":"\#(String(repeating: "x", count: 65))","data":{}}"#,
     ])
     func `a malformed agent frame is refused`(text: String) {
         #expect(throws: DeployError.self) { try AgentMessage.decode(.text(ByteBuffer(string: text))) }
@@ -28,7 +33,9 @@ import Testing
 
     @Test func `32 levels of JSON are read and 33 are not`() throws {
         _ = try AgentMessage.decode(.text(ByteBuffer(string: Self.nested(32))))
-        let error = #expect(throws: DeployError.self) { try AgentMessage.decode(.text(ByteBuffer(string: Self.nested(33)))) }
+        let error = #expect(throws: DeployError.self) {
+            try AgentMessage.decode(.text(ByteBuffer(string: Self.nested(33))))
+        }
         #expect(error?.code == .tooLarge)
     }
 
@@ -69,7 +76,8 @@ import Testing
     }
 
     @Test func `a foreign agent's plain completion is understood`() throws {
-        let text = #"{"type":"task_complete","data":{"task_id":"abcd","status":"success","result":"done","error":"","timestamp":1}}"#
+        let text =
+            #"{"type":"task_complete","data":{"task_id":"abcd","status":"success","result":"done","error":"","timestamp":1}}"#
         guard case .complete(let completion) = try AgentMessage.decode(.text(ByteBuffer(string: text))).message else {
             Issue.record("not a completion")
             return
@@ -80,13 +88,15 @@ import Testing
     }
 
     @Test(arguments: [
-        (-1, 0, LogCodec.identity, 3), (0, -1, .identity, 3), (0, 0, .identity, 4), (0, 0, .zstd, 65_537), (0, 0, .zstd, -1),
+        (-1, 0, LogCodec.identity, 3), (0, -1, .identity, 3), (0, 0, .identity, 4), (0, 0, .zstd, 65_537),
+        (0, 0, .zstd, -1),
     ])
     func `a log chunk with numbers out of range is refused`(seq: Int64, offset: Int64, codec: LogCodec, raw: Int) {
         let header = TaskLogHeader(
             taskID: .random(), attempt: 1,
             chunk: LogChunk(
-                seq: seq, stream: .stdout, offset: offset, at: .now(), codec: codec, rawLength: raw, payload: ByteBuffer()))
+                seq: seq, stream: .stdout, offset: offset, at: .now(), codec: codec, rawLength: raw,
+                payload: ByteBuffer()))
         #expect(throws: DeployError.self) { try header.chunk(payload: ByteBuffer(bytes: [1, 2, 3])) }
     }
 }

@@ -40,8 +40,14 @@ import Testing
 
     static let agentFrames: [(String, WireFrame)] = [
         ("agent_register", AgentMessage.register(register).frame(id: "1")),
-        ("task_status", AgentMessage.status(TaskStatusReport(taskID: task, attempt: 1, state: "running", pid: 42)).frame()),
-        ("task_log", AgentMessage.log(TaskLogHeader(taskID: task, attempt: 1, chunk: chunk), payload: chunk.payload).frame()),
+        (
+            "task_status",
+            AgentMessage.status(TaskStatusReport(taskID: task, attempt: 1, state: "running", pid: 42)).frame()
+        ),
+        (
+            "task_log",
+            AgentMessage.log(TaskLogHeader(taskID: task, attempt: 1, chunk: chunk), payload: chunk.payload).frame()
+        ),
         ("task_complete", AgentMessage.complete(completion).frame()),
         ("agent_heartbeat", AgentMessage.heartbeat(AgentHeartbeat()).frame()),
     ]

@@ -6,7 +6,8 @@ import Testing
 
 @Suite struct TaskStateTests {
     static let events: [TaskEvent] =
-        [.dispatched, .started, .neverStarted, .cancelRequested, .expired, .agentLost] + TaskState.allCases.map { .ended($0) }
+        [.dispatched, .started, .neverStarted, .cancelRequested, .expired, .agentLost]
+        + TaskState.allCases.map { .ended($0) }
 
     @Test(arguments: TaskState.allCases.filter(\.isFinal)) func `an end state never changes`(state: TaskState) {
         for event in Self.events { #expect(state.after(event) == nil) }

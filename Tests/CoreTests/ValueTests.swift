@@ -6,16 +6,20 @@ import NIOCore
 import Testing
 
 @Suite struct ValueTests {
-    @Test(arguments: [
-        (0, "1970-01-01T00:00:00.000Z"), (1_795_000_000_125, "2026-11-18T11:06:40.125Z"), (-1, "1969-12-31T23:59:59.999Z"),
-        (951_782_400_000, "2000-02-29T00:00:00.000Z"), (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
-    ] as [(Int64, String)])
+    @Test(
+        arguments: [
+            (0, "1970-01-01T00:00:00.000Z"), (1_795_000_000_125, "2026-11-18T11:06:40.125Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"), (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+        ] as [(Int64, String)])
     func `a moment is written and read as RFC 3339`(milliseconds: Int64, text: String) {
         #expect(Timestamp(milliseconds: milliseconds).description == text)
         #expect(Timestamp(text)?.milliseconds == milliseconds)
     }
 
-    @Test(arguments: ["", "2026", "2026-13-01T00:00:00Z", "2026-11-24 00:00:00Z", "2026-11-24T00:00:00", "2026-11-24T00:00:00+01:00"])
+    @Test(arguments: [
+        "", "2026", "2026-13-01T00:00:00Z", "2026-11-24 00:00:00Z", "2026-11-24T00:00:00", "2026-11-24T00:00:00+01:00",
+    ])
     func `a malformed time is nil`(text: String) { #expect(Timestamp(text) == nil) }
 
     @Test func `a time never overflows`() {
@@ -26,7 +30,9 @@ import Testing
         let ids = (0..<1000).map { _ in TaskID.random() }
         #expect(Set(ids).count == 1000)
         #expect(Set(ids.map { $0.rawValue.first }).count > 20)
-        for bad in ["", "../x", "a b", "a/b", "é", String(repeating: "a", count: 65), "a\n"] { #expect(TaskID(bad) == nil) }
+        for bad in ["", "../x", "a b", "a/b", "é", String(repeating: "a", count: 65), "a\n"] {
+            #expect(TaskID(bad) == nil)
+        }
     }
 
     @Test func `an empty selector matches nobody`() {
@@ -40,9 +46,12 @@ import Testing
     }
 
     @Test(arguments: [("30s", 30.0), ("5m", 300), ("1.5h", 5400), ("90d", 7_776_000), ("250ms", 0.25), ("7", 7)])
-    func `spans of time are read`(text: String, seconds: Double) throws { #expect(try TimeSpan.seconds(text) == seconds) }
+    func `spans of time are read`(text: String, seconds: Double) throws {
+        #expect(try TimeSpan.seconds(text) == seconds)
+    }
 
-    @Test(arguments: ["", "-1s", "x", "1y", "infs", "nan", "1e400"]) func `bad spans of time are refused`(text: String) {
+    @Test(arguments: ["", "-1s", "x", "1y", "infs", "nan", "1e400"]) func `bad spans of time are refused`(text: String)
+    {
         #expect(throws: DeployError.self) { try TimeSpan.seconds(text) }
     }
 
@@ -70,7 +79,9 @@ import Testing
     @Test func `log chunks survive compression byte for byte`() throws {
         let compressor = ChunkCompressor()
         let decompressor = ChunkDecompressor()
-        for bytes in [[], [0], [UInt8](repeating: 65, count: 65_536), (0..<65_536).map { _ in UInt8.random(in: 0...255) }] {
+        for bytes in [
+            [], [0], [UInt8](repeating: 65, count: 65_536), (0..<65_536).map { _ in UInt8.random(in: 0...255) },
+        ] {
             let raw = ByteBuffer(bytes: bytes)
             let (codec, payload) = compressor.compress(raw)
             #expect(payload.readableBytes <= raw.readableBytes)

@@ -10,7 +10,9 @@ import Testing
 @Suite struct WebSocketStateTests {
     let start = ContinuousClock.now
 
-    func frame(_ opcode: WebSocketOpcode, _ bytes: [UInt8] = [], fin: Bool = true, masked: Bool = true) -> WebSocketFrame {
+    func frame(_ opcode: WebSocketOpcode, _ bytes: [UInt8] = [], fin: Bool = true, masked: Bool = true)
+        -> WebSocketFrame
+    {
         var data = ByteBuffer(bytes: bytes)
         let key: WebSocketMaskingKey = [1, 2, 3, 4]
         if masked { data.webSocketMask(key) }
@@ -55,7 +57,9 @@ import Testing
     @Test func `too many fragments or bytes close with 1009`() {
         fails([frame(.binary, fin: false)] + Array(repeating: frame(.continuation, fin: false), count: 64), 1009)
         let quarter = [UInt8](repeating: 0, count: 262_144)
-        fails([frame(.binary, quarter, fin: false)] + Array(repeating: frame(.continuation, quarter, fin: false), count: 4), 1009)
+        fails(
+            [frame(.binary, quarter, fin: false)]
+                + Array(repeating: frame(.continuation, quarter, fin: false), count: 4), 1009)
     }
 
     @Test func `an eleventh ping within a second closes with 1008`() {
@@ -78,7 +82,9 @@ import Testing
 
     @Test func `after the end only a close frame counts`() {
         var state = WebSocketState(role: .server, now: start)
-        #expect(state.receive(frame(.connectionClose, [3, 232]), now: start) == .peerClosed(CloseReason(code: 1000, reason: "")))
+        #expect(
+            state.receive(frame(.connectionClose, [3, 232]), now: start)
+                == .peerClosed(CloseReason(code: 1000, reason: "")))
         #expect(state.receive(frame(.text, [65]), now: start) == nil)
         #expect(state.receive(frame(.connectionClose, [3, 232]), now: start) == .peerClosed(.normal))
     }

@@ -62,7 +62,10 @@ struct TokenVault: Sendable {
         guard record.kind == kind else {
             throw DeployError(.forbidden, "this is a token for \(record.kind == .agent ? "an agent" : "an operator")")
         }
-        store.submit { try TokenTable.touch(id, $0) } finish: { _ in }  // for people; nothing waits for it
+        store.submit {
+            try TokenTable.touch(id, $0)
+        } finish: { _ in
+        }  // for people; nothing waits for it
         switch (record.kind, record.agentID) {
         case (.operator, _): return .operator(name: record.name, token: id)
         case (.agent, let agentID?): return .agent(agentID, token: id)

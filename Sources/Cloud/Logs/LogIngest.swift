@@ -78,6 +78,8 @@ struct LogIngest: Sendable {
         let attempt = header.attempt ?? 1
         try await load(header.taskID, attempt: attempt, session)
         if header.seq != nil {
+            var header = header
+            header.offset = header.offset ?? session.logs.task(header.taskID)?.lengths[header.stream ?? .stdout] ?? 0
             try store(try header.chunk(payload: payload), header.taskID, attempt, session)
         } else {
             for chunk in try number(header, payload, session) { try store(chunk, header.taskID, attempt, session) }
@@ -112,29 +114,30 @@ struct LogIngest: Sendable {
         }
         let stream = header.stream ?? .stdout
         var rest = payload
-        return session.logs.update(header.taskID) { task in
-            var chunks: [LogChunk] = []
-            var offset = task.lengths[stream] ?? 0
-            while rest.readableBytes > 0 {
-                let length = min(rest.readableBytes, LogChunk.maximumRawLength)
-                guard let slice = rest.readSlice(length: length) else { break }
-                chunks.append(
-                    LogChunk(
-                        seq: task.nextSeq + Int64(chunks.count), stream: stream, offset: offset,
-                        at: header.at ?? .now(),
-                        codec: .identity, rawLength: length, payload: slice))
-                offset += Int64(length)
-            }
-            task.lengths[stream] = offset
-            return chunks
-        } ?? []
+        guard let task = session.logs.task(header.taskID) else { return [] }
+        var chunks: [LogChunk] = []
+        var offset = task.lengths[stream] ?? 0
+        while rest.readableBytes > 0 {
+            let length = min(rest.readableBytes, LogChunk.maximumRawLength)
+            guard let slice = rest.readSlice(length: length) else { break }
+            chunks.append(
+                LogChunk(
+                    seq: task.nextSeq + Int64(chunks.count), stream: stream, offset: offset, at: header.at ?? .now(),
+                    codec: .identity, rawLength: length, payload: slice))
+            offset += Int64(length)
+        }
+        return chunks
     }
 
     private func store(_ chunk: LogChunk, _ id: TaskID, _ attempt: Int, _ session: AgentSession) throws {
         let expected =
             session.logs.update(id) { task -> Int64 in
                 let expected = task.nextSeq
-                if chunk.seq == expected { task.nextSeq += 1 }
+                if chunk.seq == expected {
+                    task.nextSeq += 1
+                    task.lengths[chunk.stream] =
+                        chunk.offset.addingReportingOverflow(Int64(chunk.rawLength)).partialValue
+                }
                 return expected
             } ?? 0
         guard chunk.seq == expected else {

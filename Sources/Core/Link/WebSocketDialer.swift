@@ -16,6 +16,12 @@ public enum WebSocketDialer {
         case refused(HTTPResponseStatus)
     }
 
+    /// What the upgrade handler knows: after a refusal the response itself is delivered only once it has let go.
+    private enum Negotiated: Sendable {
+        case open(NIOAsyncChannel<WebSocketFrame, WebSocketFrame>)
+        case refused(EventLoopFuture<HTTPResponseStatus>)
+    }
+
     /// - Parameters:
     ///   - endpoint: Where, and whom to believe.
     ///   - path: `/ws/agent` or `/ws/operator`.
@@ -70,28 +76,30 @@ public enum WebSocketDialer {
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(tls.value)
                     let timer = channel.eventLoop.scheduleTask(in: limit) { channel.close(promise: nil) }
-                    let future = try upgrade(channel, head)
-                    future.whenComplete { _ in timer.cancel() }
-                    return future
+                    return (try upgrade(channel, head), timer)
                 }
             }
-        return try await negotiated.get()
+        defer { negotiated.1.cancel() }
+        switch try await negotiated.0.get() {
+        case .open(let channel): return .open(channel)
+        case .refused(let status): return .refused(try await status.get())
+        }
     }
 
-    private static func upgrade(_ channel: any Channel, _ head: HTTPRequestHead) throws -> EventLoopFuture<Outcome> {
-        let upgrader = NIOTypedWebSocketClientUpgrader<Outcome>(maxFrameSize: MessageLimits.frame) { channel, _ in
+    private static func upgrade(_ channel: any Channel, _ head: HTTPRequestHead) throws -> EventLoopFuture<Negotiated> {
+        let upgrader = NIOTypedWebSocketClientUpgrader<Negotiated>(maxFrameSize: MessageLimits.frame) { channel, _ in
             channel.eventLoop.makeCompletedFuture {
                 .open(try Upgraded(wrappingChannelSynchronously: channel))
             }
         }
-        let configuration = NIOTypedHTTPClientUpgradeConfiguration<Outcome>(
+        let configuration = NIOTypedHTTPClientUpgradeConfiguration<Negotiated>(
             upgradeRequestHead: head, upgraders: [upgrader]
         ) { channel in
             channel.eventLoop.makeCompletedFuture {
                 let status = channel.eventLoop.makePromise(of: HTTPResponseStatus.self)
                 try channel.pipeline.syncOperations.addHandler(RefusalHandler(status))
-                return status.futureResult.map { Outcome.refused($0) }
-            }.flatMap { $0 }
+                return .refused(status.futureResult)
+            }
         }
         return try channel.pipeline.syncOperations.configureUpgradableHTTPClientPipeline(
             configuration: .init(upgradeConfiguration: configuration))
@@ -138,7 +146,8 @@ private final class RefusalHandler: ChannelInboundHandler {
         }
     }
 
-    func channelInactive(context: ChannelHandlerContext) { status.fail(ChannelError.eof) }
+    // A channel that closes removes its handlers, whatever else it forgets to say.
+    func handlerRemoved(context: ChannelHandlerContext) { status.fail(ChannelError.eof) }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         status.fail(error)

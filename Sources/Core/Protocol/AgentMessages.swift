@@ -221,13 +221,18 @@ public struct TaskCompletion: Sendable, Equatable, Codable {
         self.status = status
     }
 
-    /// Reads a completion; `error` may be a plain string and `result` anything, as foreign agents send them.
+    /// Reads a completion. As foreign agents send it, `error` may be a plain string, `result` anything, and `status` may
+    /// be left out where `exit_code` says it.
     public init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         taskID = try values.decode(TaskID.self, forKey: .taskID)
         attempt = try values.decodeIfPresent(Int.self, forKey: .attempt)
-        status = try values.decode(String.self, forKey: .status)
         exitCode = try values.decodeIfPresent(Int32.self, forKey: .exitCode)
+        if let exitCode, try !values.contains(.status) || values.decodeNil(forKey: .status) {
+            status = exitCode == 0 ? TaskState.succeeded.rawValue : TaskState.failed.rawValue
+        } else {
+            status = try values.decode(String.self, forKey: .status)
+        }
         signal = try values.decodeIfPresent(Int32.self, forKey: .signal)
         startedAt = try values.decodeIfPresent(Timestamp.self, forKey: .startedAt)
         finishedAt = try values.decodeIfPresent(Timestamp.self, forKey: .finishedAt)
