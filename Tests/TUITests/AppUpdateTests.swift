@@ -176,7 +176,8 @@ import Testing
 
 @Suite struct KeymapTests {
     static let chains: [[KeyContext]] = [
-        [.contexts, .list, .all], [.agents, .list, .all], [.runs, .list, .all], [.run, .list, .all], [.log, .all], [.form],
+        [.contexts, .list, .all], [.agents, .list, .all], [.runs, .list, .all], [.run, .list, .all], [.log, .all],
+        [.form],
     ]
 
     @Test func `every key of the table can be read and none is reserved`() {

@@ -7,9 +7,9 @@ import Testing
 @testable import TUI
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// Whole screens against files. To accept a change: `TIANGONG_UPDATE_SCREENS=1 swift test --filter GoldenScreen`.
@@ -18,19 +18,49 @@ import Foundation
 
     static let steps: [(name: String, play: @Sendable (inout Scene) -> Void)] = [
         ("agents", { $0.press("j j Space") }),
-        ("agents-filter", { $0.press("/"); $0.type("role=db") }),
+        (
+            "agents-filter",
+            {
+                $0.press("/"); $0.type("role=db")
+            }
+        ),
         ("contexts", { $0.press("g c") }),
         ("runs", { $0.press("g r") }),
         ("run", { openRun(&$0) }),
         ("compose", { compose(&$0) }),
-        ("review", { compose(&$0); $0.press("C-r") }),
-        ("confirm-cancel", { openRun(&$0); $0.press("X") }),
+        (
+            "review",
+            {
+                compose(&$0); $0.press("C-r")
+            }
+        ),
+        (
+            "confirm-cancel",
+            {
+                openRun(&$0); $0.press("X")
+            }
+        ),
         ("log", { openLog(&$0) }),
-        ("log-search", { openLog(&$0); $0.press("z t /"); $0.type("pull"); $0.press("Enter") }),
+        (
+            "log-search",
+            {
+                openLog(&$0); $0.press("z t /"); $0.type("pull"); $0.press("Enter")
+            }
+        ),
         ("help", { $0.press("?") }),
-        ("palette", { $0.press(":"); $0.type("run") }),
+        (
+            "palette",
+            {
+                $0.press(":"); $0.type("run")
+            }
+        ),
         ("offline", { offline(&$0) }),
-        ("command-line", { openRun(&$0); $0.press(".") }),
+        (
+            "command-line",
+            {
+                openRun(&$0); $0.press(".")
+            }
+        ),
     ]
 
     @Test(arguments: steps.map(\.name)) func `the screen is as accepted`(_ name: String) throws {
@@ -89,7 +119,8 @@ import Foundation
     private static func offline(_ scene: inout Scene) {
         scene.send(.tick(Scene.start.adding(milliseconds: 3000)))
         scene.send(
-            .backend(.offline(reason: "connection refused", attempt: 6, retry: Scene.start.adding(milliseconds: 12_000))))
+            .backend(
+                .offline(reason: "connection refused", attempt: 6, retry: Scene.start.adding(milliseconds: 12_000))))
     }
 
     private static func compare(_ screen: String, _ name: String) throws {

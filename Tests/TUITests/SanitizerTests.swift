@@ -8,7 +8,8 @@ import Testing
     /// No byte of these may ever be shown: C0 but TAB and LF, DEL, C1, bidi and zero-width.
     static func isForbidden(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
-        case 0x00...0x08, 0x0B...0x1F, 0x7F...0x9F, 0x61C, 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x2069, 0xFEFF: true
+        case 0x00...0x08, 0x0B...0x1F, 0x7F...0x9F, 0x61C, 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x2069, 0xFEFF:
+            true
         default: false
         }
     }
@@ -68,7 +69,8 @@ import Testing
         let spice: [UInt8] = [0x1B, 0x5B, 0x5D, 0x90, 0x9B, 0xC2, 0xE2, 0x80, 0xAE, 0x0D, 0x0A, 0x07, 0x5C, 0x6D, 0x3B]
         for _ in 0..<400 {
             let bytes = (0..<200).map { _ in
-                Bool.random(using: &generator) ? spice.randomElement(using: &generator) ?? 0 : UInt8.random(in: 0...255, using: &generator)
+                Bool.random(using: &generator)
+                    ? spice.randomElement(using: &generator) ?? 0 : UInt8.random(in: 0...255, using: &generator)
             }
             let shown = Sanitizer.plain(bytes)
             #expect(!shown.unicodeScalars.contains(where: Self.isForbidden), "\(bytes)")

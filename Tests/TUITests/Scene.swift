@@ -24,7 +24,8 @@ struct Scene {
         let other = ContextSummary(name: "lab", server: "https://10.0.0.7:8443", hasCredential: false)
         scene.send(.contexts(ContextList(items: [other, context], current: "prod-cn")))
         scene.send(.backend(.connecting(context: "prod-cn")))
-        scene.send(.backend(.connected(ServerInfo(version: "0.1.0", protocol: 1, server: "s1", actor: "wang", clock: start))))
+        scene.send(
+            .backend(.connected(ServerInfo(version: "0.1.0", protocol: 1, server: "s1", actor: "wang", clock: start))))
         scene.send(.agents(agents))
         scene.send(.runs([run]))
         scene.effects = []
@@ -86,11 +87,13 @@ struct Scene {
     }
 
     static let run = RunRecord(
-        id: id("8f3c1a70deadbeef"), spec: TaskSpec(command: "systemctl restart nginx", timeout: 600), target: "role=web",
+        id: id("8f3c1a70deadbeef"), spec: TaskSpec(command: "systemctl restart nginx", timeout: 600),
+        target: "role=web",
         actor: "wang", createdAt: start.adding(milliseconds: -41_000),
         counts: ["succeeded": 1, "failed": 1, "running": 1, "pending": 1])
 
-    static let tasks: [TaskRecord] = [TaskState.succeeded, .failed, .running, .pending].enumerated().map { index, state in
+    static let tasks: [TaskRecord] = [TaskState.succeeded, .failed, .running, .pending].enumerated().map {
+        index, state in
         var task = TaskRecord(
             id: id("task\(index)00000000"), runID: run.id, agentID: agents[index].id, agentName: agents[index].name,
             type: "shell", command: run.spec.command, actor: "wang", createdAt: run.createdAt, expiresAt: nil)

@@ -33,6 +33,7 @@ public struct Sanitizer: Sendable {
     private var parameterOpen = false
     private var privateSequence = false
 
+    /// A sanitiser at the beginning of a stream.
     public init() {}
 
     /// Takes the next bytes of the stream.

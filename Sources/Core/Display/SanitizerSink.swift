@@ -23,16 +23,20 @@ public struct PlainTextSink: SanitizerSink {
     /// UTF-8. Take it and empty it between chunks.
     public var bytes: [UInt8] = []
 
+    /// An empty sink.
     public init() {}
 
+    /// Kept as it is.
     public mutating func ascii(_ run: UnsafeBufferPointer<UInt8>) {
         bytes.append(contentsOf: run)
     }
 
+    /// Kept as it is.
     public mutating func scalar(_ scalar: Unicode.Scalar) {
         bytes.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
     }
 
+    /// TAB stays, the rest is written in caret notation.
     public mutating func control(_ byte: UInt8) {
         if byte == 0x09 {
             bytes.append(byte)
@@ -41,14 +45,17 @@ public struct PlainTextSink: SanitizerSink {
         }
     }
 
+    /// Written as a tag.
     public mutating func invisible(_ scalar: Unicode.Scalar) {
         bytes.append(contentsOf: ControlNotation.tag(scalar).utf8)
     }
 
+    /// One LF.
     public mutating func lineEnd() {
         bytes.append(0x0A)
     }
 
+    /// Dropped.
     public mutating func rendition(_ parameters: [UInt16]) {}
 }
 

@@ -5,9 +5,9 @@ import CTerminal
 import Core
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// The loop that owns the terminal: waits for keys, signals and the mailbox, lets the model change, draws.
@@ -67,7 +67,8 @@ final class App {
             if clock.wait(now) > 0 { watched = 1 }
         }
         var files = [
-            pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0), pollfd(fd: signals, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: signals, events: Int16(POLLIN), revents: 0),
         ]
         guard poll(&files, watched, Int32(clamping: timeout)) > 0 else { return true }
         return files[0].revents & Int16(POLLHUP | POLLERR | POLLNVAL) == 0

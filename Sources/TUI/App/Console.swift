@@ -6,9 +6,9 @@ import Core
 import Synchronization
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// The full-screen console.
@@ -87,10 +87,12 @@ enum UIThread {
             let job = Job { continuation.resume(returning: body()) }
             let pointer = Unmanaged.passRetained(job)
             var thread = pthread_t()
-            let status = pthread_create(&thread, nil, { argument in
-                if let argument { Unmanaged<Job>.fromOpaque(argument).takeRetainedValue().body() }
-                return nil
-            }, pointer.toOpaque())
+            let status = pthread_create(
+                &thread, nil,
+                { argument in
+                    if let argument { Unmanaged<Job>.fromOpaque(argument).takeRetainedValue().body() }
+                    return nil
+                }, pointer.toOpaque())
             if status == 0 {
                 pthread_detach(thread)
             } else {

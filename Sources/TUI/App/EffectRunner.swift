@@ -4,9 +4,9 @@
 import Core
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// What the thread that draws hands over: an effect, with the log's text when it is to be saved.
@@ -73,7 +73,9 @@ struct EffectRunner: Sendable {
             }
             total += done
         }
-        guard close(file) == 0 else { throw DeployError(.insufficientStorage, "\(path): \(String(cString: strerror(errno)))") }
+        guard close(file) == 0 else {
+            throw DeployError(.insufficientStorage, "\(path): \(String(cString: strerror(errno)))")
+        }
         return total
     }
 

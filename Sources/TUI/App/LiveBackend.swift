@@ -86,7 +86,8 @@ actor LiveBackend: ConsoleBackend {
 
     private static func moment(in duration: Duration) -> Timestamp {
         let parts = duration.components
-        return Timestamp.now().adding(milliseconds: min(parts.seconds, 86_400) * 1000 + parts.attoseconds / 1_000_000_000_000_000)
+        return Timestamp.now().adding(
+            milliseconds: min(parts.seconds, 86_400) * 1000 + parts.attoseconds / 1_000_000_000_000_000)
     }
 
     private func translate(_ message: OperatorMessage) -> [BackendEvent]? {
@@ -107,7 +108,8 @@ actor LiveBackend: ConsoleBackend {
         var events: [BackendEvent] = []
         if chunk.seq > followed.next { events.append(.logGap(task: task, from: followed.next, to: chunk.seq - 1)) }
         if let raw = try? decompressor.decompress(chunk) {
-            events.append(.log(LogPiece(task: task, stream: chunk.stream, at: chunk.at, bytes: Array(raw.readableBytesView))))
+            events.append(
+                .log(LogPiece(task: task, stream: chunk.stream, at: chunk.at, bytes: Array(raw.readableBytesView))))
         } else {
             events.append(.logGap(task: task, from: chunk.seq, to: chunk.seq))
         }

@@ -78,7 +78,8 @@ struct Canvas: Equatable, Sendable {
     /// Fills a part with blanks of one style.
     mutating func fill(_ rect: Rect, _ style: Style = .plain, _ base: Unicode.Scalar = " ") {
         for row in max(0, rect.row)..<max(max(0, rect.row), min(size.rows, rect.row + rect.rows)) {
-            for column in max(0, rect.column)..<max(max(0, rect.column), min(size.columns, rect.column + rect.columns)) {
+            for column in max(0, rect.column)..<max(max(0, rect.column), min(size.columns, rect.column + rect.columns))
+            {
                 set(Cell(base: base, style: style), column, row)
             }
         }

@@ -39,12 +39,16 @@ enum CanvasDump {
         let bold = style.attributes.contains(.bold)
         let reverse = style.attributes.contains(.reverse)
         let table: [Colour: String] = [
-            .plain: "nbdu", .red: "rRsS", .green: "gGhH", .yellow: "yYzZ", .blue: "lLkK", .magenta: "mMoO", .cyan: "cCeE",
+            .plain: "nbdu", .red: "rRsS", .green: "gGhH", .yellow: "yYzZ", .blue: "lLkK", .magenta: "mMoO",
+            .cyan: "cCeE",
             .white: "wWxX",
         ]
         guard let row = table[style.colour].map(Array.init) else { return "?" }
         if style.colour == .plain {
-            if reverse { return bold ? "V" : style.attributes.contains(.dim) ? "D" : style.attributes.contains(.underline) ? "U" : "v" }
+            if reverse {
+                return bold
+                    ? "V" : style.attributes.contains(.dim) ? "D" : style.attributes.contains(.underline) ? "U" : "v"
+            }
             if bold { return "b" }
             return style.attributes.contains(.dim) ? "d" : "u"
         }

@@ -4,9 +4,9 @@
 import Core
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// One source of lines in a log: a task on an agent.
@@ -152,7 +152,8 @@ final class LogBuffer {
             if slabs[slabs.count - 1].bytes.count + part.count + 1 > Self.slabSize { rotate() }
             let last = slabs.count - 1
             let entry = Entry(
-                offset: UInt32(truncatingIfNeeded: slabs[last].bytes.count), length: UInt32(truncatingIfNeeded: part.count),
+                offset: UInt32(truncatingIfNeeded: slabs[last].bytes.count),
+                length: UInt32(truncatingIfNeeded: part.count),
                 lane: UInt16(truncatingIfNeeded: lane), kind: kind, at: at)
             slabs[last].bytes.append(contentsOf: part)
             slabs[last].bytes.append(0x0A)
@@ -216,7 +217,9 @@ final class LogBuffer {
         if line >= endOfComplete {
             return searchTails(pattern, from: line, backwards: backwards)
         }
-        guard let (slab, index) = locate(max(line, firstLine)), line >= firstLine || !backwards else { return .exhausted }
+        guard let (slab, index) = locate(max(line, firstLine)), line >= firstLine || !backwards else {
+            return .exhausted
+        }
         let range = backwards ? 0..<index + 1 : index..<slabs[slab].entries.count
         if let found = search(pattern, slab: slab, range, last: backwards) {
             return .found(slabs[slab].firstLine + found)
@@ -232,7 +235,8 @@ final class LogBuffer {
             if let last { return .found(endOfComplete + last) }
             return endOfComplete > firstLine ? .next(endOfComplete - 1) : .exhausted
         }
-        guard start < tails.count, let first = tails[start...].firstIndex(where: { pattern.matches($0.bytes[...]) }) else {
+        guard start < tails.count, let first = tails[start...].firstIndex(where: { pattern.matches($0.bytes[...]) })
+        else {
             return .exhausted
         }
         return .found(endOfComplete + first)

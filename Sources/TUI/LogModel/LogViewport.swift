@@ -92,7 +92,9 @@ struct LogViewport: Equatable {
     }
 
     /// What to draw, from the top.
-    func layout(_ buffer: LogBuffer, _ size: Size, text: (LogLine) -> LogText) -> [(row: Row, line: LogLine, text: LogText)] {
+    func layout(_ buffer: LogBuffer, _ size: Size, text: (LogLine) -> LogText) -> [(
+        row: Row, line: LogLine, text: LogText
+    )] {
         var out: [(row: Row, line: LogLine, text: LogText)] = []
         var place = top
         while out.count < size.rows, let line = buffer.line(place.line) {

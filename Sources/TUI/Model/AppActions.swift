@@ -57,7 +57,8 @@ enum AppActions {
         model.overlay = .confirm(
             ConfirmState(
                 title: "Stop \(open) tasks of run \(run.id.short)",
-                lines: ["$ " + run.spec.command, "on \(open) of \(run.taskCount) agents: TERM, then KILL"], verb: "Stop them",
+                lines: ["$ " + run.spec.command, "on \(open) of \(run.taskCount) agents: TERM, then KILL"],
+                verb: "Stop them",
                 effects: [.cancel(CancelRequest(runID: run.id.rawValue))],
                 expected: open > ReviewState.severeCount ? "\(open)" : nil))
         return []
@@ -80,7 +81,8 @@ enum AppActions {
     static func askToLeave(_ model: inout AppModel) {
         model.overlay = .confirm(
             ConfirmState(
-                title: "Leave", lines: ["Tasks that run go on without the console."], verb: "Leave", effects: [], ends: true))
+                title: "Leave", lines: ["Tasks that run go on without the console."], verb: "Leave", effects: [],
+                ends: true))
     }
 
     /// Another server: nothing known of the old one is true here.
@@ -105,10 +107,16 @@ enum AppActions {
     static func equivalent(_ model: AppModel) -> [String] {
         switch model.screen {
         case .contexts: return ["tiangong login --server https://HOST:8443 --token-file FILE"]
-        case .agents: return ["tiangong agent list"] + (model.agents.selected.map { ["tiangong agent show \(EquivalentCommand.quoted($0.name))"] } ?? [])
-        case .runs: return ["tiangong task list"] + (model.runs.selected.map { ["tiangong task list --run \($0.id.rawValue)"] } ?? [])
-        case .run: return model.run.map { run in
-                ["tiangong logs -f \(run.id.rawValue)"] + (run.selected.map { ["tiangong task show \($0.id.rawValue)"] } ?? [])
+        case .agents:
+            return ["tiangong agent list"]
+                + (model.agents.selected.map { ["tiangong agent show \(EquivalentCommand.quoted($0.name))"] } ?? [])
+        case .runs:
+            return ["tiangong task list"]
+                + (model.runs.selected.map { ["tiangong task list --run \($0.id.rawValue)"] } ?? [])
+        case .run:
+            return model.run.map { run in
+                ["tiangong logs -f \(run.id.rawValue)"]
+                    + (run.selected.map { ["tiangong task show \($0.id.rawValue)"] } ?? [])
             } ?? []
         case .log: return (model.log?.tasks.prefix(10) ?? []).map { "tiangong logs -f \($0.rawValue)" }
         case .compose, .review: return []

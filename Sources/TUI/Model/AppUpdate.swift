@@ -98,7 +98,8 @@ enum AppUpdate {
 
     /// Cursors and scroll positions are brought back into what exists.
     static func settle(_ model: inout AppModel) {
-        model.agents.list.settle(count: model.agents.shown.count, visible: Table.visibleRows(AgentsScreen.listArea(model)))
+        model.agents.list.settle(
+            count: model.agents.shown.count, visible: Table.visibleRows(AgentsScreen.listArea(model)))
         model.runs.list.settle(count: model.runs.shown.count, visible: Table.visibleRows(model.body))
         if let run = model.run {
             let visible = Table.visibleRows(RunScreen.listArea(model))

@@ -69,7 +69,8 @@ struct ComposeState: Equatable, Sendable {
         guard let last = text.last else { return nil }
         let factor = factors[last]
         let digits = factor == nil ? text[...] : text.dropLast()
-        guard !digits.isEmpty, digits.utf8.allSatisfy({ (48...57).contains($0) || $0 == 46 }), let value = Double(String(digits))
+        guard !digits.isEmpty, digits.utf8.allSatisfy({ (48...57).contains($0) || $0 == 46 }),
+            let value = Double(String(digits))
         else { return nil }
         return value * (factor ?? 1)
     }
@@ -119,7 +120,8 @@ struct ComposeState: Equatable, Sendable {
         var timeout: Double?
         if !self[.timeout].text.isEmpty {
             guard let seconds = Self.seconds(self[.timeout].text) else {
-                throw DeployError(.invalidArgument, "Timeout: '\(self[.timeout].text)' is not a time such as 90s or 10m")
+                throw DeployError(
+                    .invalidArgument, "Timeout: '\(self[.timeout].text)' is not a time such as 90s or 10m")
             }
             timeout = seconds
         }
@@ -170,7 +172,9 @@ enum EquivalentCommand {
         var words = ["tiangong", "run"]
         if selector.all { words.append("--all") }
         for name in selector.agents { words += ["-a", quoted(name)] }
-        for (key, value) in selector.labels.sorted(by: { $0.key < $1.key }) { words += ["-l", quoted("\(key)=\(value)")] }
+        for (key, value) in selector.labels.sorted(by: { $0.key < $1.key }) {
+            words += ["-l", quoted("\(key)=\(value)")]
+        }
         if let directory = spec.params["cwd"]?.stringValue { words += ["--cwd", quoted(directory)] }
         if let user = spec.params["user"]?.stringValue { words += ["--user", quoted(user)] }
         for (key, value) in (spec.params["env"]?.objectValue ?? [:]).sorted(by: { $0.key < $1.key }) {
@@ -188,7 +192,8 @@ enum EquivalentCommand {
     /// A word as the shell reads it back unchanged.
     static func quoted(_ word: String) -> String {
         let plain = word.utf8.allSatisfy {
-            (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) || "-_./=:,@%+".utf8.contains($0)
+            (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0)
+                || "-_./=:,@%+".utf8.contains($0)
         }
         if plain, !word.isEmpty { return word }
         return "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"

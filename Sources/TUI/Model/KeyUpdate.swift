@@ -11,7 +11,9 @@ enum KeyUpdate {
             return key == .control("z") ? [.suspend] : []
         }
         if model.overlay != nil { return OverlayUpdate.key(key, &model) }
-        if model.screen == .review, key != .control("z"), key != .control("l") { return ReviewScreen.handle(key, &model) }
+        if model.screen == .review, key != .control("z"), key != .control("l") {
+            return ReviewScreen.handle(key, &model)
+        }
         let keys = model.pending + [key]
         model.pending = []
         switch Keymap.standard.find(keys, in: model.keyChain) {

@@ -45,7 +45,8 @@ struct AgentsState: Equatable, Sendable {
 
     private static func matches(_ agent: AgentInfo, _ filter: String) -> Bool {
         let labels = agent.labels.map { "\($0.key)=\($0.value)" }
-        return ([agent.name, agent.hostname, agent.ip, agent.environment, agent.version, agent.status.rawValue] + labels)
+        return
+            ([agent.name, agent.hostname, agent.ip, agent.environment, agent.version, agent.status.rawValue] + labels)
             .contains { $0.lowercased().contains(filter) }
     }
 }

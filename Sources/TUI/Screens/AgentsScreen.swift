@@ -59,7 +59,8 @@ enum AgentsScreen {
         first.removeAll { $0.isEmpty || $0 == "/" }
         var second = "running \(agent.running)/\(agent.maxConcurrency)  queued \(agent.queued)"
         if let load = agent.load { second += "  load \(Double(Int((load * 100).rounded(.toNearestOrEven))) / 100)" }
-        second += agent.status == .online
+        second +=
+            agent.status == .online
             ? "  up \(Words.age(agent.connectedAt, model.now))" : "  gone \(Words.age(agent.lastSeen, model.now))"
         second += "  runs \(agent.executors.joined(separator: ","))"
         for (index, text) in [first.joined(separator: "  "), second].enumerated() {

@@ -24,7 +24,8 @@ enum ComposeScreen {
             }
             row += field == .command || field == .target ? 1 : 0
         }
-        canvas.put(TextWidth.fit("\(compose.focus.label): \(compose.focus.help)", canvas.size.columns - 4), 2, row + 1, .dim)
+        canvas.put(
+            TextWidth.fit("\(compose.focus.label): \(compose.focus.help)", canvas.size.columns - 4), 2, row + 1, .dim)
         if let problem = compose.problem {
             canvas.put(TextWidth.fit(Sanitizer.line("! " + problem), canvas.size.columns - 4), 2, row + 2, .bad)
         }
@@ -85,7 +86,8 @@ enum ComposeScreen {
             guard !agents.isEmpty else { throw DeployError(.notFound, "Target: no agent matches") }
             model.compose.problem = nil
             model.compose.review = ReviewState(
-                selector: selector, spec: spec, agents: agents.sorted { $0.name < $1.name }, key: RunID.random().rawValue)
+                selector: selector, spec: spec, agents: agents.sorted { $0.name < $1.name },
+                key: RunID.random().rawValue)
             model.push(.review)
         } catch {
             model.compose.problem = error.message
@@ -118,14 +120,17 @@ enum ReviewScreen {
         canvas.put("Same as", 1, bottom - sameRows - 2, .dim)
         for (index, part) in same.prefix(sameRows).enumerated() { canvas.put(part, 4, bottom - sameRows - 1 + index) }
         Dialog.buttons(
-            &canvas, ["Back", "Run"], focus: review.focus, enabled: [true, model.connection.isLive], canvas.bounds, bottom)
+            &canvas, ["Back", "Run"], focus: review.focus, enabled: [true, model.connection.isLive], canvas.bounds,
+            bottom)
     }
 
     private static func facts(_ spec: TaskSpec) -> String {
         var facts: [String] = []
         facts.append("in \(spec.params["cwd"]?.stringValue ?? "the agent's directory")")
         facts.append("as \(spec.params["user"]?.stringValue ?? "the agent's user")")
-        if let env = spec.params["env"]?.objectValue, !env.isEmpty { facts.append("env \(env.keys.sorted().joined(separator: ","))") }
+        if let env = spec.params["env"]?.objectValue, !env.isEmpty {
+            facts.append("env \(env.keys.sorted().joined(separator: ","))")
+        }
         facts.append(spec.timeout.map { "timeout \(EquivalentCommand.seconds($0))" } ?? "no timeout")
         return facts.joined(separator: ", ")
     }
@@ -182,7 +187,10 @@ enum ReviewScreen {
         model.overlay = .confirm(
             ConfirmState(
                 title: "Run on \(review.agents.count) agents",
-                lines: ["$ " + review.spec.command, "\(review.agents.count) agents, \(down) offline", "This cannot be undone."],
+                lines: [
+                    "$ " + review.spec.command, "\(review.agents.count) agents, \(down) offline",
+                    "This cannot be undone.",
+                ],
                 verb: "Run", effects: [.createRun(review.request)], expected: "\(review.agents.count)"))
         return []
     }

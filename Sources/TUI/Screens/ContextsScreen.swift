@@ -26,13 +26,16 @@ enum ContextsScreen {
         table.draw(&canvas, area, count: items.count, list: model.contextList) { index in
             let item = items[index]
             return [
-                Table.Value(item.name == model.contexts.current ? "->" : ""), Table.Value(item.name), Table.Value(item.server),
+                Table.Value(item.name == model.contexts.current ? "->" : ""), Table.Value(item.name),
+                Table.Value(item.server),
                 item.hasCredential ? Table.Value("stored", .good) : Table.Value("none", .warning),
             ]
         }
         let row = area.row + area.rows + 1
         if case .loginNeeded(let reason) = model.connection {
-            canvas.put(TextWidth.fit(Sanitizer.line("The server refused the login: \(reason)"), canvas.size.columns - 2), 1, row, .bad)
+            canvas.put(
+                TextWidth.fit(Sanitizer.line("The server refused the login: \(reason)"), canvas.size.columns - 2), 1,
+                row, .bad)
         }
         canvas.put("Add or renew one in a shell (C-z comes back with fg):", 1, row + 1, .dim)
         canvas.put("tiangong login --server https://HOST:8443 --token-file FILE", 4, row + 2)

@@ -46,14 +46,20 @@ enum LogScreen {
             drawText(entry.text, entry.row, viewport, &canvas, gutter, row)
             if entry.row.place.line == log.found { canvas.restyle(gutter - 2, row, 1) { $0.selected } }
         }
-        if rows.isEmpty { canvas.put(log.ended.count == log.tasks.count ? "The log is empty." : "No output yet.", 4, area.row + 1, .dim) }
+        if rows.isEmpty {
+            canvas.put(
+                log.ended.count == log.tasks.count ? "The log is empty." : "No output yet.", 4, area.row + 1, .dim)
+        }
     }
 
     private static func drawGutter(
-        _ model: AppModel, _ log: LogScreenState, _ line: LogLine, first: Bool, _ canvas: inout Canvas, _ row: Int, _ gutter: Int
+        _ model: AppModel, _ log: LogScreenState, _ line: LogLine, first: Bool, _ canvas: inout Canvas, _ row: Int,
+        _ gutter: Int
     ) {
         if first, log.times {
-            canvas.put(Words.clock(Timestamp(milliseconds: line.at), offset: model.utcOffset, milliseconds: true), 0, row, .dim)
+            canvas.put(
+                Words.clock(Timestamp(milliseconds: line.at), offset: model.utcOffset, milliseconds: true), 0, row, .dim
+            )
         }
         let names = nameWidth(log)
         if first, names > 0, log.buffer.lanes.indices.contains(line.lane) {
@@ -68,7 +74,8 @@ enum LogScreen {
     }
 
     private static func drawText(
-        _ text: LogText, _ row: LogViewport.Row, _ viewport: LogViewport, _ canvas: inout Canvas, _ column: Int, _ line: Int
+        _ text: LogText, _ row: LogViewport.Row, _ viewport: LogViewport, _ canvas: inout Canvas, _ column: Int,
+        _ line: Int
     ) {
         var at = column
         var skip = viewport.wraps ? 0 : viewport.left
@@ -129,7 +136,8 @@ enum LogScreen {
         case .logLeft: model.log.map { model.log?.viewport.left = max(0, $0.viewport.left - size.columns / 2) }
         case .logRight: model.log.map { model.log?.viewport.left = min(65_536, $0.viewport.left + size.columns / 2) }
         case .logHome: model.log?.viewport.left = 0
-        case .logSearch: model.overlay = .prompt(PromptState(purpose: .search, field: TextField(model.log?.pattern?.text ?? "")))
+        case .logSearch:
+            model.overlay = .prompt(PromptState(purpose: .search, field: TextField(model.log?.pattern?.text ?? "")))
         case .logNext: searchAgain(&model, backwards: false)
         case .logPrevious: searchAgain(&model, backwards: true)
         case .logSave: model.overlay = .prompt(PromptState(purpose: .save, field: TextField(suggestedName(model))))

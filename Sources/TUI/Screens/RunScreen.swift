@@ -94,7 +94,9 @@ enum RunScreen {
         case .open, .taskLog:
             guard let task = state.selected else { return [] }
             return AppActions.openLog([task], title: "\(task.agentName)  \(task.command)", &model)
-        case .runLog: return AppActions.openLog(detail.tasks, title: "run \(detail.run.id.short)  \(detail.run.spec.command)", &model)
+        case .runLog:
+            return AppActions.openLog(
+                detail.tasks, title: "run \(detail.run.id.short)  \(detail.run.spec.command)", &model)
         case .duplicateRun: return AppActions.duplicate(detail.run, &model)
         case .cancelTask: return AppActions.askCancel(detail.run, tasks: state.selected.map { [$0] } ?? [], &model)
         case .cancelRun: return AppActions.askCancel(detail.run, tasks: detail.tasks, &model)

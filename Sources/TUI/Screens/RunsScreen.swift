@@ -31,13 +31,16 @@ enum RunsScreen {
         let ok = run.counts[TaskState.succeeded.rawValue] ?? 0
         return [
             Table.Value(state.glyph, state.style), Table.Value(run.id.short),
-            Table.Value("\(ok)/\(bad(run))/\(run.taskCount)", state.style), Table.Value(Words.age(run.createdAt, model.now)),
+            Table.Value("\(ok)/\(bad(run))/\(run.taskCount)", state.style),
+            Table.Value(Words.age(run.createdAt, model.now)),
             Table.Value(run.actor), Table.Value(run.target), Table.Value(run.spec.command),
         ]
     }
 
     static func bad(_ run: RunRecord) -> Int {
-        [TaskState.failed, .timedOut, .rejected, .interrupted, .canceled].reduce(0) { $0 + (run.counts[$1.rawValue] ?? 0) }
+        [TaskState.failed, .timedOut, .rejected, .interrupted, .canceled].reduce(0) {
+            $0 + (run.counts[$1.rawValue] ?? 0)
+        }
     }
 
     /// Two signs for a run: going on, wanting attention, or done.

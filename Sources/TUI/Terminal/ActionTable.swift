@@ -115,6 +115,8 @@ enum ActionTable {
     /// The rows of a chain of contexts, the most particular first; an action appears once.
     static func rows(in chain: [KeyContext]) -> [ActionRow] {
         var seen: Set<Action> = []
-        return chain.flatMap { context in rows.filter { $0.context == context } }.filter { seen.insert($0.action).inserted }
+        return chain.flatMap { context in rows.filter { $0.context == context } }.filter {
+            seen.insert($0.action).inserted
+        }
     }
 }

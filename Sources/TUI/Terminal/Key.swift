@@ -35,7 +35,8 @@ enum Key: Hashable, Sendable {
 
     private static let named: [String: Key] = {
         var all: [Key] = [
-            .character(" "), .enter, .tab, .backTab, .escape, .backspace, .delete, .up, .down, .left, .right, .home, .end,
+            .character(" "), .enter, .tab, .backTab, .escape, .backspace, .delete, .up, .down, .left, .right, .home,
+            .end,
             .pageUp, .pageDown,
         ]
         all += (1...12).map { .function($0) }

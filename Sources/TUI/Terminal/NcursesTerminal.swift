@@ -6,9 +6,9 @@ import CTerminal
 import Core
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// The terminal through curses. Every call must come from the thread that opened it: curses knows no other.
@@ -54,7 +54,8 @@ final class NcursesTerminal: Terminal {
         switch type.isEmpty ? 1 : ct_terminal_check(type) {
         case 0: return type
         case 2:
-            throw DeployError(.unsupported, "TERM=\(Sanitizer.line(type)) cannot show a full screen", hint: "use the subcommands")
+            throw DeployError(
+                .unsupported, "TERM=\(Sanitizer.line(type)) cannot show a full screen", hint: "use the subcommands")
         default:
             let modern = environment["COLORTERM"] != nil || environment["TERM_PROGRAM"] != nil
             if modern, ct_terminal_check("xterm-256color") == 0 { return "xterm-256color" }
@@ -110,7 +111,9 @@ final class NcursesTerminal: Terminal {
     private static func withoutPadding(_ text: String) -> String {
         var out = ""
         var rest = text[...]
-        while let mark = rest.firstIndex(of: "$"), rest[mark...].hasPrefix("$<"), let end = rest[mark...].firstIndex(of: ">") {
+        while let mark = rest.firstIndex(of: "$"), rest[mark...].hasPrefix("$<"),
+            let end = rest[mark...].firstIndex(of: ">")
+        {
             out += rest[..<mark]
             rest = rest[rest.index(after: end)...]
         }

@@ -21,7 +21,9 @@ enum Dialog {
     }
 
     /// Draws the buttons of a dialog; the focused one is reversed.
-    static func buttons(_ canvas: inout Canvas, _ labels: [String], focus: Int, enabled: [Bool], _ area: Rect, _ row: Int) {
+    static func buttons(
+        _ canvas: inout Canvas, _ labels: [String], focus: Int, enabled: [Bool], _ area: Rect, _ row: Int
+    ) {
         let width = labels.reduce(0) { $0 + TextWidth.of($1) + 4 } + 3 * max(0, labels.count - 1)
         var at = area.column + max(0, (area.columns - width) / 2)
         for (index, label) in labels.enumerated() {
