@@ -3,7 +3,6 @@
 
 import Configuration
 import Core
-import Logging
 
 extension AgentConfiguration {
     /// Reads and checks all settings; throws `invalid_argument` naming the setting.
@@ -33,13 +32,10 @@ extension AgentConfiguration {
         taskLogLimit = try settings.parsed("log.task-limit", "a size such as 64MiB", Quantity.bytes) ?? 64 << 20
         let spool = try settings.parsed("spool.limit", "a size such as 256MiB", Quantity.bytes) ?? 256 << 20
         spoolLimit = Int(clamping: spool)
-        logLevel =
-            try settings.parsed("log.level", "one of \(Self.levels)") { Logger.Level(rawValue: $0)?.rawValue } ?? "info"
+        logLevel = try settings.text("log.level") ?? "info"
         guard environment.utf8.count <= 64 else { throw DeployError(.invalidArgument, "environment is over 64 bytes") }
         guard spoolLimit >= 1 << 20 else { throw DeployError(.invalidArgument, "spool.limit is under 1 MiB") }
     }
-
-    private static var levels: String { Logger.Level.allCases.map(\.rawValue).joined(separator: ", ") }
 
     private static func labels(_ items: [String]) throws(DeployError) -> [String: String] {
         var labels: [String: String] = [:]

@@ -4,7 +4,6 @@
 import ArgumentParser
 import Core
 import Glibc
-import Logging
 
 /// Runs the agent until it is told to stop.
 struct RunCommand: AsyncParsableCommand {
@@ -39,8 +38,7 @@ struct RunCommand: AsyncParsableCommand {
             let file = config ?? (access(Self.defaultFile, R_OK) == 0 ? Self.defaultFile : nil)
             let reader = try await ConfigurationStack.reader(flags: flags, file: file)
             let configuration = try AgentConfiguration(reader)
-            var logger = Logger(label: "tiangong-agent") { StreamLogHandler.standardError(label: $0) }
-            logger.logLevel = Logger.Level(rawValue: configuration.logLevel) ?? .info
+            let logger = try LineLogHandler.logger(program: "tiangong-agent", level: configuration.logLevel)
             try await AgentDaemon(configuration, logger: logger).run()
         } catch {
             let text = "tiangong-agent: \(error.message)\n" + (error.hint.map { "  try: \($0)\n" } ?? "")

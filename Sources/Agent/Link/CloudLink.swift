@@ -6,7 +6,7 @@ import Logging
 import ServiceLifecycle
 
 /// Keeps the agent connected: dials, runs a session, and dials again for ever with growing, jittered pauses.
-struct CloudLink: Service {
+struct CloudLink: Service, CustomStringConvertible {
     /// Where to, and whom to believe.
     let endpoint: ServerEndpoint
     /// The file that holds the token; read again before each attempt, so that it can be replaced.
@@ -21,6 +21,9 @@ struct CloudLink: Service {
     let directory: String
     /// Where it tells how the link fares.
     let logger: Logger
+
+    /// For logs.
+    var description: String { "link to \(endpoint.url)" }
 
     /// Runs until the agent stops.
     func run() async {

@@ -35,7 +35,7 @@ import Testing
             _ = await bench.runner.cancel(TaskCancel(taskID: task.taskID, attempt: 1))
             let end = await bench.end(of: task)
             #expect(end?.status == "canceled")
-            #expect(ContinuousClock.now - began < .milliseconds(2200))
+            #expect(ContinuousClock.now - began < .seconds(8))
             #expect(pids(path).allSatisfy { !isAlive($0) })
         }
     }
@@ -61,7 +61,7 @@ import Testing
             )
             let end = await bench.end(of: task)
             #expect(end?.status == "succeeded")
-            #expect(ContinuousClock.now - began < .seconds(4))
+            #expect(ContinuousClock.now - began < .seconds(60))
             #expect(bench.text(task, .stdout) == "done\n")
             #expect(bench.text(task, .system).contains("holds its output open"))
             for pid in pids(path) {

@@ -83,7 +83,7 @@ import Testing
     }
 
     @Test func `that exits 0 when it is told to stop is still canceled`() async throws {
-        try await RunnerBench.with { bench in
+        try await RunnerBench.with(grace: .seconds(30)) { bench in
             let task = try await bench.submit("trap 'exit 0' TERM; echo begun; while :; do sleep 0.02; done")
             _ = await eventually { bench.text(task, .stdout) == "begun\n" }
             _ = await bench.runner.cancel(TaskCancel(taskID: task.taskID, attempt: 1))
