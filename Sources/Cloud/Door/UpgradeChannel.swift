@@ -52,6 +52,8 @@ struct UpgradeChannel: ServerChildChannel, HTTPChannelHandler {
                     timer.cancel()
                     return channel.eventLoop.makeCompletedFuture {
                         guard let identity = box.get() else { throw ChannelError.inappropriateOperationForState }
+                        // The server's channels allow half-closure, for HTTP; a WebSocket whose peer has gone has ended.
+                        try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: false)
                         return .webSocket(try NIOAsyncChannel(wrappingChannelSynchronously: channel), identity)
                     }
                 })
