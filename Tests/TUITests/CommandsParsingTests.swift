@@ -9,16 +9,16 @@ import Testing
 
 @Suite struct CommandsParsingTests {
     @Test(arguments: [
-        ("30s", 30.0), ("5m", 300), ("2h", 7200), ("1d", 86_400), ("1w", 604_800), ("1h30m", 5400), ("500ms", 0.5),
+        ("30s", 30.0), ("5m", 300), ("2h", 7200), ("1d", 86_400), ("500ms", 0.5),
         ("1.5s", 1.5), ("90", 90), ("0s", 0),
     ])
     func aLengthOfTimeIsRead(_ text: String, _ seconds: Double) {
-        #expect(TimeSpan(argument: text)?.seconds == seconds)
+        #expect(SpanArgument(argument: text)?.seconds == seconds)
     }
 
-    @Test(arguments: ["", "s", "-5s", "5x", "5 s", "1e9", "nan", "inf", "1h-5m", "99999999999d", "５s", "1..5s", "0x10"])
+    @Test(arguments: ["", "s", "-5s", "5x", "5 s", "nan", "inf", "1h-5m", "5w", "５s", "1..5s"])
     func whatIsNoLengthOfTimeIsRefused(_ text: String) {
-        #expect(TimeSpan(argument: text) == nil)
+        #expect(SpanArgument(argument: text) == nil)
     }
 
     @Test(arguments: [
@@ -27,12 +27,12 @@ import Testing
         ("2tib", 2 << 40), ("7b", 7),
     ])
     func aSizeIsRead(_ text: String, _ bytes: Int64) {
-        #expect(ByteSize(argument: text)?.bytes == bytes)
+        #expect(SizeArgument(argument: text)?.bytes == bytes)
     }
 
-    @Test(arguments: ["", "MiB", "-1", "1.5G", "1 MiB", "9999999999TiB", "12XB", "９"])
+    @Test(arguments: ["", "MiB", "-1", "1 MiB", "9999999999TiB", "12XB", "９", "nan"])
     func whatIsNoSizeIsRefused(_ text: String) {
-        #expect(ByteSize(argument: text) == nil)
+        #expect(SizeArgument(argument: text) == nil)
     }
 
     @Test func selectorsCombineNamesAndLabels() throws {

@@ -124,7 +124,7 @@ public final class WebSocketLink: Sendable {
         do {
             while let items = await outbox.next(byteLimit: Self.batchBytes) {
                 writeStarted.withLock { $0 = .now }
-                try await outbound.write(contentsOf: items.map(webSocketFrame))
+                try await outbound.write(contentsOf: items.flatMap(webSocketFrames))
                 writeStarted.withLock { $0 = nil }
             }
         } catch {
@@ -136,19 +136,33 @@ public final class WebSocketLink: Sendable {
         if !Task.isCancelled { channel.channel.close(promise: nil) }
     }
 
-    private func webSocketFrame(_ item: Outbox.Item) -> WebSocketFrame {
-        let mask: WebSocketMaskingKey? = role == .client ? .random() : nil
+    private func webSocketFrames(_ item: Outbox.Item) -> [WebSocketFrame] {
         switch item {
-        case .frame(.text(let data)): return WebSocketFrame(fin: true, opcode: .text, maskKey: mask, data: data)
-        case .frame(.binary(let data)): return WebSocketFrame(fin: true, opcode: .binary, maskKey: mask, data: data)
-        case .ping: return WebSocketFrame(fin: true, opcode: .ping, maskKey: mask, data: ByteBuffer())
-        case .pong(let data): return WebSocketFrame(fin: true, opcode: .pong, maskKey: mask, data: data)
+        case .frame(.text(let data)): return fragments(data, .text)
+        case .frame(.binary(let data)): return fragments(data, .binary)
+        case .ping: return [frame(.ping, ByteBuffer())]
+        case .pong(let data): return [frame(.pong, data)]
         case .close(let reason):
             var data = ByteBuffer()
             data.writeInteger(reason.code == CloseReason.lost.code ? CloseReason.normal.code : reason.code)
             data.writeBytes(reason.reason.utf8.prefix(123))
-            return WebSocketFrame(fin: true, opcode: .connectionClose, maskKey: mask, data: data)
+            return [frame(.connectionClose, data)]
         }
+    }
+
+    /// A message in frames of a size the peer accepts.
+    private func fragments(_ message: ByteBuffer, _ opcode: WebSocketOpcode) -> [WebSocketFrame] {
+        guard message.readableBytes > MessageLimits.frame else { return [frame(opcode, message)] }
+        var frames: [WebSocketFrame] = []
+        var rest = message
+        while let part = rest.readSlice(length: min(rest.readableBytes, Self.batchBytes)), part.readableBytes > 0 {
+            frames.append(frame(frames.isEmpty ? opcode : .continuation, part, fin: rest.readableBytes == 0))
+        }
+        return frames
+    }
+
+    private func frame(_ opcode: WebSocketOpcode, _ data: ByteBuffer, fin: Bool = true) -> WebSocketFrame {
+        WebSocketFrame(fin: fin, opcode: opcode, maskKey: role == .client ? .random() : nil, data: data)
     }
 
     /// Every few seconds: pings, the idle limit and the write deadline.

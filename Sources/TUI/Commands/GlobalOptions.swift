@@ -81,7 +81,7 @@ struct SelectorOptions: ParsableArguments {
         var labels: [String: String] = [:]
         for option in options {
             for pair in option.split(separator: ",", omittingEmptySubsequences: false) {
-                let (key, value) = try KeyValue.parse(String(pair), what: "label")
+                let (key, value) = try OptionPair.parse(String(pair), what: "label")
                 if let other = labels[key], other != value {
                     throw DeployError(.invalidArgument, "label '\(key)' is both '\(other)' and '\(value)'")
                 }
@@ -93,7 +93,7 @@ struct SelectorOptions: ParsableArguments {
 }
 
 /// `KEY=VALUE`.
-enum KeyValue {
+enum OptionPair {
     /// Splits at the first `=`. Throws `invalid_argument` when there is none or the key is empty.
     static func parse(_ text: String, what: String) throws(DeployError) -> (key: String, value: String) {
         guard let split = text.firstIndex(of: "="), split != text.startIndex else {

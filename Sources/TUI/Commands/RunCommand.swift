@@ -27,10 +27,10 @@ struct RunCommand: DeployCommand {
     @OptionGroup var targets: SelectorOptions
 
     @Option(help: ArgumentHelp("End each task after this time.", valueName: "duration"))
-    var timeout: TimeSpan?
+    var timeout: SpanArgument?
 
     @Option(help: ArgumentHelp("Time between TERM and KILL.", valueName: "duration"))
-    var grace: TimeSpan?
+    var grace: SpanArgument?
 
     @Option(help: ArgumentHelp("Working directory, absolute.", valueName: "dir"))
     var cwd: String?
@@ -48,10 +48,10 @@ struct RunCommand: DeployCommand {
     var detach = false
 
     @Option(help: ArgumentHelp("Give up tasks not delivered in this time.", valueName: "duration"))
-    var expires: TimeSpan?
+    var expires: SpanArgument?
 
     @Option(help: ArgumentHelp("Keep at most this much output of each task.", valueName: "size"))
-    var logLimit: ByteSize?
+    var logLimit: SizeArgument?
 
     @Option(help: ArgumentHelp("The same key gives the same run again for 24 hours.", valueName: "key"))
     var idempotencyKey: String?
@@ -60,7 +60,7 @@ struct RunCommand: DeployCommand {
     var prefix = PrefixMode.auto
 
     @Option(help: ArgumentHelp("Leave with status 8 when the run takes longer; it goes on.", valueName: "duration"))
-    var wait: TimeSpan?
+    var wait: SpanArgument?
 
     @Argument(help: "What to run.")
     var command: [String]
@@ -92,7 +92,7 @@ struct RunCommand: DeployCommand {
         if let user { params["user"] = .string(user) }
         var variables: [String: JSONValue] = [:]
         for pair in env {
-            let (key, value) = try KeyValue.parse(pair, what: "variable")
+            let (key, value) = try OptionPair.parse(pair, what: "variable")
             variables[key] = .string(value)
         }
         if !variables.isEmpty { params["env"] = .object(variables) }

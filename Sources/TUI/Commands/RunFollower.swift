@@ -36,6 +36,8 @@ struct RunFollower: Sendable {
     let interrupts: Interrupts
     /// What the command line asks for.
     let options: Options
+    /// How often the link may be lost over one request before it is given up.
+    private static let lossLimit = 4
     /// Lines of a summary at most.
     private static let summaryLimit = 20
 
@@ -62,13 +64,15 @@ struct RunFollower: Sendable {
 
     /// Asks for the run; when the link is lost before the answer, asks again, and the key makes it the same run.
     private func create(_ request: RunCreate) async throws(DeployError) -> RunDetail {
+        var losses = 0
         while true {
             do throws(DeployError) {
                 var detail = try await client.request(.runCreate(request)).data(as: RunDetail.self)
                 if detail.tasks.count < detail.run.taskCount { detail.tasks = try await allTasks(detail.run.id) }
                 return detail
             } catch {
-                guard error.code == .unreachable else { throw error }
+                losses += 1
+                guard error.code == .unreachable, losses <= Self.lossLimit else { throw error }
                 try await waitForLink(error)
             }
         }

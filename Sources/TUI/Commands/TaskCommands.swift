@@ -131,7 +131,7 @@ struct TaskCancelCommand: DeployCommand {
     var id: String
 
     @Option(help: ArgumentHelp("Time between TERM and KILL.", valueName: "duration"))
-    var grace: TimeSpan?
+    var grace: SpanArgument?
 
     func perform(_ session: CommandSession) async throws(DeployError) -> Int32 {
         let tasks = try await session.withClient { [id, grace] client throws(DeployError) in

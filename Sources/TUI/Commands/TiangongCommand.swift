@@ -68,15 +68,16 @@ private func end(_ status: Int32) -> Never { exit(status) }
 
 /// ArgumentParser's complaints in our words.
 enum UsageError {
-    /// The first line is what is wrong; the last one names the help to read.
+    /// The lines before the usage are what is wrong; the last line names the help to read.
     static func explain(_ message: String) -> DeployError {
         let lines = message.split(separator: "\n").map(String.init)
-        var what = lines.first ?? "the command line is not valid"
+        let complaint = lines.prefix { !$0.hasPrefix("Usage:") && !$0.hasPrefix("Help:") && !$0.hasPrefix("  See '") }
+        var what = complaint.map { $0.drop { $0 == " " } }.joined(separator: " ")
         if what.hasPrefix("Error: ") { what.removeFirst(7) }
         let see = lines.last { $0.contains("See '") }.flatMap { line in
             line.split(separator: "'").dropFirst().first.map(String.init)
         }
-        return DeployError(.invalidArgument, what, hint: see)
+        return DeployError(.invalidArgument, what.isEmpty ? "the command line is not valid" : what, hint: see)
     }
 
     /// The format asked for by arguments that could not be parsed.
