@@ -18,6 +18,8 @@ enum TLSProfile {
             .TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, .TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
         ]
         configuration.renegotiationSupport = .none
+        // The WebSocket has said goodbye already; a peer that has stopped reading would cost the default of 5 s.
+        configuration.shutdownTimeout = .milliseconds(250)
     }
 
     /// The client's handler for one connection; throws `invalid_argument` when the CA file cannot be read.
