@@ -54,7 +54,7 @@ enum AppUpdate {
         case .contexts(let list):
             model.contexts = list
             if let row = list.items.firstIndex(where: { $0.name == list.current }) { model.contextList.cursor = row }
-            if list.items.isEmpty || list.current == nil { model.stack = [.contexts] }
+            if list.current == nil { model.stack = [.contexts] }
         case .agents(let agents):
             model.agents.replace(agents)
             model.freshAt = model.now
