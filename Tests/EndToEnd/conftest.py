@@ -1,5 +1,7 @@
 # Tiangong Deploy
 # SPDX-License-Identifier: Apache-2.0
+# Tiangong Deploy
+# SPDX-License-Identifier: Apache-2.0
 import contextlib
 
 import pytest
