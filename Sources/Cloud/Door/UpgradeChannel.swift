@@ -10,7 +10,6 @@ import NIOHTTP1
 import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
 import NIOWebSocket
-import Synchronization
 
 /// One TLS port for both: a connection becomes a WebSocket when its first request asks for one and may have it;
 /// otherwise it is plain HTTP for the router.
@@ -18,6 +17,8 @@ struct UpgradeChannel: ServerChildChannel, HTTPChannelHandler {
     enum Outcome: Sendable {
         case http(NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>)
         case webSocket(NIOAsyncChannel<WebSocketFrame, WebSocketFrame>, Identity)
+        /// It asked for a WebSocket and may not have it; the answer has been sent.
+        case refused
     }
 
     struct Value: ServerChildChannelValue {
@@ -36,22 +37,30 @@ struct UpgradeChannel: ServerChildChannel, HTTPChannelHandler {
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
             let timer = channel.eventLoop.scheduleTask(in: Self.deadline) { channel.close(promise: nil) }
-            let box = VerifiedIdentity()
+            let decision = UpgradeDecision()
+            let keeper = NIOLoopBound(UpgradeRequestKeeper(), eventLoop: channel.eventLoop)
             let upgrader = NIOTypedWebSocketServerUpgrader<Outcome>(
                 maxFrameSize: MessageLimits.frame,
                 shouldUpgrade: { channel, head in
                     let promise = channel.eventLoop.makePromise(of: HTTPHeaders?.self)
                     promise.completeWithTask {
-                        guard let identity = try? await policy.identity(for: head) else { return nil }
-                        box.set(identity)
-                        return HTTPHeaders()
+                        do {
+                            decision.allow(try await policy.identity(for: head))
+                            return HTTPHeaders()
+                        } catch {
+                            decision.refuse(DeployError(wrapping: error))
+                            return nil
+                        }
                     }
                     return promise.futureResult
                 },
                 upgradePipelineHandler: { channel, _ in
                     timer.cancel()
                     return channel.eventLoop.makeCompletedFuture {
-                        guard let identity = box.get() else { throw ChannelError.inappropriateOperationForState }
+                        channel.pipeline.syncOperations.removeHandler(keeper.value, promise: nil)
+                        guard let identity = decision.identity else {
+                            throw ChannelError.inappropriateOperationForState
+                        }
                         // The server's channels allow half-closure, for HTTP; a WebSocket whose peer has gone has ended.
                         try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: false)
                         return .webSocket(try NIOAsyncChannel(wrappingChannelSynchronously: channel), identity)
@@ -60,7 +69,7 @@ struct UpgradeChannel: ServerChildChannel, HTTPChannelHandler {
             var configuration = NIOUpgradableHTTPServerPipelineConfiguration(
                 upgradeConfiguration: NIOTypedHTTPServerUpgradeConfiguration(upgraders: [upgrader]) { channel in
                     timer.cancel()
-                    return channel.eventLoop.makeCompletedFuture { .http(try plain(channel, logger)) }
+                    return channel.eventLoop.makeCompletedFuture { .http(try plain(channel, keeper.value, logger)) }
                 })
             configuration.enablePipelining = false
             configuration.enableErrorHandling = true
@@ -70,24 +79,33 @@ struct UpgradeChannel: ServerChildChannel, HTTPChannelHandler {
             configuration.decoderConfiguration.maxHeaderFieldCount = 100
             let negotiated = try channel.pipeline.syncOperations.configureUpgradableHTTPServerPipeline(
                 configuration: configuration)
+            let decider = try channel.pipeline.syncOperations.handler(
+                type: NIOTypedHTTPServerUpgradeHandler<Outcome>.self)
+            try channel.pipeline.syncOperations.addHandler(keeper.value, position: .before(decider))
             return Value(channel: channel, negotiated: negotiated)
         }
     }
 
     private func plain(
-        _ channel: any Channel, _ logger: Logger
+        _ channel: any Channel, _ keeper: UpgradeRequestKeeper, _ logger: Logger
     ) throws -> NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart> {
         try channel.pipeline.syncOperations.addHandler(HTTP1ToHTTPServerCodec(secure: true))
         try channel.pipeline.syncOperations.addHandler(
             HTTPConnectionStateHandler(idleTimeout: .seconds(30), logger: logger))
-        return try NIOAsyncChannel(
+        let http = try NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>(
             wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
+        keeper.replay(
+            behind: try channel.pipeline.syncOperations.context(
+                handlerType: NIOTypedHTTPServerUpgradeHandler<Outcome>.self))
+        channel.pipeline.syncOperations.removeHandler(keeper, promise: nil)
+        return http
     }
 
     func handle(value: Value, logger: Logger) async {
         do {
             switch try await value.negotiated.get() {
             case .http(let channel): await handleHTTP(asyncChannel: channel, logger: logger)
+            case .refused: try await value.channel.closeFuture.get()
             case .webSocket(let channel, let identity):
                 let isOperator = if case .operator = identity { true } else { false }
                 let outbox = Outbox(bulkLimit: isOperator ? 1 << 20 : 4 << 20)
@@ -95,13 +113,7 @@ struct UpgradeChannel: ServerChildChannel, HTTPChannelHandler {
             }
         } catch {
             logger.debug("connection ended before its first request", metadata: ["error": "\(error)"])
+            RefusedUpgrade.answer(DeployError(.invalidArgument, "the request is not valid HTTP"), on: value.channel)
         }
     }
-}
-
-/// Carries the verified identity from the upgrade decision to the upgraded channel of the same connection.
-private final class VerifiedIdentity: Sendable {
-    private let identity = Mutex<Identity?>(nil)
-    func set(_ value: Identity) { identity.withLock { $0 = value } }
-    func get() -> Identity? { identity.withLock { $0 } }
 }
