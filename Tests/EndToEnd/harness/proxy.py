@@ -44,7 +44,14 @@ class Proxy:
 
     def stop(self):
         self.cut()
-        self.loop.call_soon_threadsafe(self.server.close)
+
+        async def work():
+            self.server.close()
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+        self._call(work())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(5)
 
@@ -75,7 +82,7 @@ class Proxy:
                     await asyncio.sleep(len(data) / self.bytes_per_second)
                 writer.write(data)
                 await writer.drain()
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             pass
         finally:
             writer.close()

@@ -19,7 +19,7 @@ def open_link(cloud, path, token=None, headers=None, **options):
     headers = dict(headers or {})
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
-    options = {"max_size": 4 << 20, "open_timeout": 10, "close_timeout": 2, "compression": None, "proxy": None} | options
+    options = {"max_size": 4 << 20, "open_timeout": 10, "close_timeout": 2, "compression": None, "proxy": None, "legacy": True} | options
     return connect(f"wss://127.0.0.1:{cloud.port}{path}", ssl=trust(cloud), additional_headers=headers, **options)
 
 
