@@ -7,7 +7,7 @@ public enum TimeSpan {
     public static func seconds(_ text: String) throws(DeployError) -> Double {
         let units: [(String, Double)] = [("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600), ("d", 86_400), ("", 1)]
         for (suffix, factor) in units where text.hasSuffix(suffix) {
-            if let value = Double(text.dropLast(suffix.count)), value.isFinite, value >= 0, value <= 1e12 {
+            if let value = Decimal.value(text.dropLast(suffix.count)), value <= 1e12 {
                 return value * factor
             }
         }
@@ -26,11 +26,19 @@ public enum ByteSize {
         ]
         let lower = text.lowercased()
         for (suffix, factor) in units where lower.hasSuffix(suffix) {
-            if let value = Double(lower.dropLast(suffix.count)), value >= 0, value * factor < 9e18 {
+            if let value = Decimal.value(lower.dropLast(suffix.count)), value * factor < 9e18 {
                 return Int64(value * factor)
             }
         }
         throw DeployError(.invalidArgument, "'\(text)' is not a size", hint: "write it like 64MiB or 1GB")
+    }
+}
+
+/// Plain decimal numbers: digits with at most one point, no sign, no exponent, no hexadecimal.
+private enum Decimal {
+    static func value(_ text: Substring) -> Double? {
+        guard text.utf8.allSatisfy({ (48...57).contains($0) || $0 == UInt8(ascii: ".") }) else { return nil }
+        return Double(text)
     }
 }
 
