@@ -17,8 +17,6 @@ struct UpgradeChannel: ServerChildChannel, HTTPChannelHandler {
     enum Outcome: Sendable {
         case http(NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>)
         case webSocket(NIOAsyncChannel<WebSocketFrame, WebSocketFrame>, Identity)
-        /// It asked for a WebSocket and may not have it; the answer has been sent.
-        case refused
     }
 
     struct Value: ServerChildChannelValue {
@@ -37,20 +35,17 @@ struct UpgradeChannel: ServerChildChannel, HTTPChannelHandler {
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
             let timer = channel.eventLoop.scheduleTask(in: Self.deadline) { channel.close(promise: nil) }
-            let decision = UpgradeDecision()
+            let verified = VerifiedIdentity()
             let keeper = NIOLoopBound(UpgradeRequestKeeper(), eventLoop: channel.eventLoop)
             let upgrader = NIOTypedWebSocketServerUpgrader<Outcome>(
                 maxFrameSize: MessageLimits.frame,
                 shouldUpgrade: { channel, head in
                     let promise = channel.eventLoop.makePromise(of: HTTPHeaders?.self)
                     promise.completeWithTask {
-                        do {
-                            decision.allow(try await policy.identity(for: head))
-                            return HTTPHeaders()
-                        } catch {
-                            decision.refuse(DeployError(wrapping: error))
-                            return nil
-                        }
+                        // A refused request goes to the router, which says why.
+                        guard let identity = try? await policy.identity(for: head) else { return nil }
+                        verified.set(identity)
+                        return HTTPHeaders()
                     }
                     return promise.futureResult
                 },
@@ -58,7 +53,7 @@ struct UpgradeChannel: ServerChildChannel, HTTPChannelHandler {
                     timer.cancel()
                     return channel.eventLoop.makeCompletedFuture {
                         channel.pipeline.syncOperations.removeHandler(keeper.value, promise: nil)
-                        guard let identity = decision.identity else {
+                        guard let identity = verified.identity else {
                             throw ChannelError.inappropriateOperationForState
                         }
                         // The server's channels allow half-closure, for HTTP; a WebSocket whose peer has gone has ended.
@@ -105,7 +100,6 @@ struct UpgradeChannel: ServerChildChannel, HTTPChannelHandler {
         do {
             switch try await value.negotiated.get() {
             case .http(let channel): await handleHTTP(asyncChannel: channel, logger: logger)
-            case .refused: try await value.channel.closeFuture.get()
             case .webSocket(let channel, let identity):
                 let isOperator = if case .operator = identity { true } else { false }
                 let outbox = Outbox(bulkLimit: isOperator ? 1 << 20 : 4 << 20)
@@ -113,7 +107,7 @@ struct UpgradeChannel: ServerChildChannel, HTTPChannelHandler {
             }
         } catch {
             logger.debug("connection ended before its first request", metadata: ["error": "\(error)"])
-            RefusedUpgrade.answer(DeployError(.invalidArgument, "the request is not valid HTTP"), on: value.channel)
+            MalformedRequest.answer(on: value.channel)
         }
     }
 }
