@@ -80,7 +80,12 @@ struct CloudServer {
         case .agent(let agentID, _): await traffic.serve(link, agentID: agentID)
         case .operator(let name, _):
             let session = OperatorSession(link: link, actor: name, service: service)
-            guard hub.attach(session) else { return link.close(.goingAway) }
+            guard hub.attach(session) else {
+                // The link must run even so: an upgraded channel that nobody runs is never closed, and traps.
+                link.close(.goingAway)
+                _ = await link.run { _ in }
+                return
+            }
             await session.serve()
             hub.detach(session)
         }

@@ -40,6 +40,8 @@ public struct LogChunk: Sendable, Equatable {
 
     /// The most raw bytes in one chunk.
     public static let maximumRawLength = 65_536
+    /// The largest offset; far enough from the largest number that sums with it never overflow.
+    public static let maximumOffset: Int64 = 1 << 60
 
     /// A chunk; see the properties.
     public init(

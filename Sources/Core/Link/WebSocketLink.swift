@@ -76,19 +76,28 @@ public final class WebSocketLink: Sendable {
     private func read(
         _ inbound: NIOAsyncChannelInboundStream<WebSocketFrame>, _ onFrame: @Sendable (WireFrame) async throws -> Void
     ) async {
+        var isRefused = false
         do {
+            // One loop to the very end: the stream gives out a single iterator in its life and traps on a second.
             for try await frame in inbound {
+                if isRefused {
+                    if frame.opcode == .connectionClose { return }
+                    continue
+                }
                 guard let action = state.withLock({ $0.receive(frame, now: .now) }) else { continue }
                 if case .deliver(let message) = action {
-                    try await onFrame(message)
+                    do {
+                        try await onFrame(message)
+                    } catch let error as DeployError {
+                        // What still comes is dropped until the peer closes or the close deadline ends the channel.
+                        close(.policy(error.message))
+                        isRefused = true
+                    }
                 } else if perform(action) {
                     return
                 }
             }
             note(.lost)
-        } catch let error as DeployError {
-            close(.policy(error.message))
-            await drain(inbound)
         } catch is NIOWebSocketError {
             note(.protocolError("malformed frame"))  // the channel has already sent the close frame
         } catch {
@@ -109,15 +118,6 @@ public final class WebSocketLink: Sendable {
         case .fail(let reason): close(reason)
         }
         return false
-    }
-
-    /// After a refusal: reads and drops until the peer closes or the close deadline ends the channel.
-    private func drain(_ inbound: NIOAsyncChannelInboundStream<WebSocketFrame>) async {
-        do {
-            for try await frame in inbound where frame.opcode == .connectionClose { return }
-        } catch {
-            note(.lost)
-        }
     }
 
     private func write(_ outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>) async {

@@ -87,8 +87,11 @@ struct WebSocketState {
         guard var message = fragments else { return fail(.protocolError("continuation without a start")) }
         fragments = nil
         message.count += 1
-        guard message.count <= MessageLimits.fragments,
-            message.buffer.readableBytes + data.readableBytes <= MessageLimits.message
+        let (bytes, parts) =
+            role == .server
+            ? (MessageLimits.message, MessageLimits.fragments)
+            : (MessageLimits.answer, MessageLimits.answerFragments)
+        guard message.count <= parts, message.buffer.readableBytes + data.readableBytes <= bytes
         else { return fail(CloseReason(code: 1009, reason: "message too big")) }
         message.buffer.writeImmutableBuffer(data)
         if fin { return deliver(message.buffer, isText: message.isText) }

@@ -47,7 +47,7 @@ struct IncomingEnvelope {
     var json: Data
     var payload: ByteBuffer?
 
-    init(_ frame: WireFrame) throws(DeployError) {
+    init(_ frame: WireFrame, separators: Int = JSONLimits.separators) throws(DeployError) {
         var buffer: ByteBuffer
         switch frame {
         case .text(let text):
@@ -62,7 +62,7 @@ struct IncomingEnvelope {
             json = Data(header.readableBytesView)
             payload = buffer
         }
-        try JSONLimits.check(json)
+        try JSONLimits.check(json, separators: separators)
         do {
             head = try JSONDecoder().decode(EnvelopeHead.self, from: json)
         } catch { throw DeployError(wrapping: error) }
@@ -111,4 +111,8 @@ public enum MessageLimits {
     public static let message = 1_048_576
     /// The most fragments in one message.
     public static let fragments = 64
+    /// The largest message from a Cloud, which its clients trust with more: a run of very many tasks.
+    public static let answer = 16_777_216
+    /// The most fragments in a message from a Cloud.
+    public static let answerFragments = 256
 }

@@ -5,13 +5,18 @@
 public enum JSONLimits {
     /// The deepest nesting of objects and arrays.
     public static let depth = 32
-    /// The most commas and colons, a bound on members and elements together.
-    public static let separators = 20_000
+    /// The most commas and colons, a bound on members and elements together. The registration of an agent whose queue
+    /// is full has eight for each of more than ten thousand tasks, and must always get through.
+    public static let separators = 200_000
+    /// The same for what a Cloud answers to an operator: a run of very many tasks.
+    public static let answerSeparators = 2_000_000
 
     /// Throws `too_large` when the text nests deeper or holds more members than allowed.
     ///
     /// Does not validate: a malformed text passes here and fails in the decoder.
-    public static func check(_ bytes: some Sequence<UInt8>) throws(DeployError) {
+    public static func check(
+        _ bytes: some Sequence<UInt8>, separators limit: Int = separators
+    ) throws(DeployError) {
         var depth = 0
         var separators = 0
         var inString = false
@@ -35,7 +40,7 @@ public enum JSONLimits {
             case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
             case UInt8(ascii: ","), UInt8(ascii: ":"):
                 separators += 1
-                if separators > Self.separators { throw DeployError(.tooLarge, "JSON has too many members") }
+                if separators > limit { throw DeployError(.tooLarge, "JSON has too many members") }
             default: break
             }
         }

@@ -117,11 +117,14 @@ public enum OperatorMessage: Sendable {
 
     /// Reads a frame; throws `unsupported` for an unknown type and `invalid_argument` for bad data. Never traps.
     public static func decode(_ frame: WireFrame) throws(DeployError) -> OperatorMessage {
-        let envelope = try IncomingEnvelope(frame)
+        let envelope = try IncomingEnvelope(frame, separators: JSONLimits.answerSeparators)
         switch envelope.head.type {
         case "reply":
             guard let id = envelope.head.id else { throw DeployError(.invalidArgument, "id is missing") }
-            return .reply(Reply(id: id) { () throws(DeployError) in try IncomingEnvelope(frame) })
+            return .reply(
+                Reply(id: id) { () throws(DeployError) in
+                    try IncomingEnvelope(frame, separators: JSONLimits.answerSeparators)
+                })
         case "error": return .error(id: envelope.head.id, try envelope.data())
         case "task_log":
             let header = try envelope.data(TaskLogHeader.self)
@@ -166,7 +169,9 @@ extension TaskLogHeader {
         let codec = codec ?? .identity
         let raw = rawLength ?? payload.readableBytes
         guard let seq, seq >= 0 else { throw DeployError(.invalidArgument, "data.seq is missing or negative") }
-        guard let offset, offset >= 0 else { throw DeployError(.invalidArgument, "data.offset is missing or negative") }
+        guard let offset, (0...LogChunk.maximumOffset).contains(offset) else {
+            throw DeployError(.invalidArgument, "data.offset is missing or out of range")
+        }
         guard (0...LogChunk.maximumRawLength).contains(raw), payload.readableBytes <= LogChunk.maximumRawLength,
             codec == .zstd || payload.readableBytes == raw
         else { throw DeployError(.invalidArgument, "data.raw_length is out of range or not the payload's length") }
