@@ -21,7 +21,6 @@ final class DataDirectoryLock: Sendable {
             throw DeployError(.internal, "\(directory)/lock cannot be opened: \(String(cString: strerror(errno)))")
         }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            close(descriptor)
             throw DeployError(
                 .conflict, "another tiangong-cloud uses \(directory)", hint: "stop it, or give another --data-dir")
         }

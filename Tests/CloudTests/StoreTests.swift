@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Core
+import Foundation
+import NIOCore
 import Synchronization
 import Testing
 
@@ -55,6 +57,32 @@ import Testing
         #expect(names == ["web-1"])
         #expect(versions == Int64(Schema.migrations.count))
         await again.driver.close()
+    }
+
+    @Test func `a log has no hole, even when one of its chunks could not be stored`() async throws {
+        let fixture = try await CloudFixture()
+        let task = try await fixture.task(on: try await fixture.agent("web-1"))
+        func insert(_ seq: Int64) async throws {
+            let chunk = LogChunk(
+                seq: seq, stream: .stdout, offset: seq, at: .now(), codec: .identity, rawLength: 1,
+                payload: ByteBuffer(string: "x"))
+            try await fixture.store.write { try LogTable.insert(chunk, taskID: task.id, attempt: 1, $0) }
+        }
+        try await insert(0)
+        let error = await #expect(throws: DeployError.self) { try await insert(2) }
+        #expect(error?.code == .conflict)
+        try await insert(1)
+        try await insert(2)
+        #expect(try await fixture.store.read { try LogTable.nextSeq(task.id, attempt: 1, $0) } == 3)
+    }
+
+    @Test func `the database is for its owner only, whatever the directory's mode`() async throws {
+        let fixture = try await CloudFixture()
+        _ = try await fixture.agent("web-1")
+        for name in ["cloud.db", "cloud.db-wal"] {
+            let attributes = try FileManager.default.attributesOfItem(atPath: "\(fixture.directory)/\(name)")
+            #expect((attributes[.posixPermissions] as? NSNumber)?.intValue == 0o600)
+        }
     }
 
     @Test func `a database of a newer version is refused`() async throws {

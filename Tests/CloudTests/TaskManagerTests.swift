@@ -77,6 +77,54 @@ import Testing
         #expect(settlement.expect.map(\.taskID) == [running.id])
     }
 
+    @Test func `a task known to run only from a journal does not run for ever when that journal is gone`() async throws
+    {
+        let fixture = try await CloudFixture()
+        let agent = try await fixture.agent("web-1")
+        let task = try await fixture.task(on: agent, after: [.dispatched])
+        _ = try await fixture.settle(
+            agent, journal: [.init(taskID: task.id, attempt: 1, state: "running", nextSeq: 0)])
+        _ = try await fixture.settle(agent, journal: [])
+        #expect(try await fixture.state(of: task) == .interrupted)
+    }
+
+    @Test func `an idempotency key does not stretch over other targets`() async throws {
+        let fixture = try await CloudFixture()
+        for name in ["web-1", "web-2"] { _ = try await fixture.agent(name) }
+        func create(_ name: String) async throws {
+            _ = try await fixture.tasks.create(
+                RunCreate(
+                    selector: TargetSelector(agents: [name]), spec: TaskSpec(command: "true"), idempotencyKey: "k"),
+                actor: "ops")
+        }
+        try await create("web-1")
+        let error = await #expect(throws: DeployError.self) { try await create("web-2") }
+        #expect(error?.code == .conflict)
+    }
+
+    @Test func `a task too large for one message is refused, and pages of large runs still fit one`() async throws {
+        let fixture = try await CloudFixture()
+        _ = try await fixture.agent("web-1")
+        func create(_ bytes: Int) async throws {
+            let argument = JSONValue.string(String(repeating: "x", count: bytes))
+            let spec = TaskSpec(command: "true", params: ["argv": .array([.string("true"), argument])])
+            _ = try await fixture.tasks.create(
+                RunCreate(selector: TargetSelector(agents: ["web-1"]), spec: spec), actor: "ops")
+        }
+        let error = await #expect(throws: DeployError.self) { try await create(1_000_000) }
+        #expect(error?.code == .tooLarge)
+        for _ in 0..<5 { try await create(150_000) }
+        var cursor: String?
+        var count = 0
+        repeat {
+            let page = try await fixture.service.runs(TaskListQuery(cursor: cursor, limit: 200))
+            #expect(OperatorMessage.reply(id: "1", page).byteCount <= MessageLimits.message)
+            count += page.items.count
+            cursor = page.next
+        } while cursor != nil
+        #expect(count == 5)
+    }
+
     @Test func `an agent without a journal proves nothing`() async throws {
         let fixture = try await CloudFixture()
         let agent = try await fixture.agent("foreign")

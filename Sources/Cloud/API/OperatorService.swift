@@ -45,8 +45,7 @@ struct OperatorService: Sendable {
         let cursor = try ListCursor(query.cursor)
         return try await store.read { transaction in
             let items = try RunTable.list(before: cursor, limit: limit, transaction)
-            return Page(
-                items: items, next: Self.next(items, limit) { ListCursor(createdAt: $0.createdAt, id: $0.id.rawValue) })
+            return Self.page(items, limit) { ListCursor(createdAt: $0.createdAt, id: $0.id.rawValue) }
         }
     }
 
@@ -54,7 +53,7 @@ struct OperatorService: Sendable {
         try await store.read { transaction in
             let id = try Self.runID(prefix, transaction)
             guard let run = try RunTable.find(id: id, transaction) else { throw Self.missing("run", prefix) }
-            return RunDetail(run: run, tasks: try TaskTable.ofRun(id, transaction))
+            return Self.fitting(RunDetail(run: run, tasks: try TaskTable.ofRun(id, transaction)))
         }
     }
 
@@ -65,8 +64,22 @@ struct OperatorService: Sendable {
         return try await store.read { transaction in
             let items = try TaskTable.list(
                 state: query.state, agentID: agentID, runID: query.runID, before: cursor, limit: limit, transaction)
-            return Page(
-                items: items, next: Self.next(items, limit) { ListCursor(createdAt: $0.createdAt, id: $0.id.rawValue) })
+            return Self.page(items, limit) { ListCursor(createdAt: $0.createdAt, id: $0.id.rawValue) }
+        }
+    }
+
+    /// A run of many tasks without the text that all of them share: long commands and results would not fit a message.
+    static func fitting(_ detail: RunDetail) -> RunDetail {
+        RunDetail(run: detail.run, tasks: fitting(detail.tasks))
+    }
+
+    private static func fitting(_ tasks: [TaskRecord]) -> [TaskRecord] {
+        guard tasks.count > 100 else { return tasks }
+        return tasks.map { task in
+            var task = task
+            task.command = String(task.command.prefix(100))
+            task.result = nil
+            return task
         }
     }
 
@@ -87,7 +100,7 @@ struct OperatorService: Sendable {
             default: throw DeployError(.invalidArgument, "give task_id or run_id")
             }
         }
-        return CancelReply(tasks: try await tasks.cancel(ids, grace: request.grace))
+        return CancelReply(tasks: Self.fitting(try await tasks.cancel(ids, grace: request.grace)))
     }
 
     func logState(_ prefix: String) async throws -> LogState {
@@ -107,8 +120,20 @@ struct OperatorService: Sendable {
         return value
     }
 
-    private static func next<Item>(_ items: [Item], _ limit: Int, _ cursor: (Item) -> ListCursor) -> String? {
-        items.count == limit ? items.last.map { cursor($0).text } : nil
+    /// The most bytes of JSON in a page, unless its first item alone is longer.
+    private static let pageBytes = 196_608
+
+    /// A page of what was found: fewer items when they are long, so that any page fits a message.
+    private static func page<Item: Codable>(
+        _ found: [Item], _ limit: Int, _ cursor: (Item) -> ListCursor
+    ) -> Page<Item> {
+        var bytes = 0
+        let items = found.prefix { item in
+            defer { bytes += StoredJSON.text(item).utf8.count }
+            return bytes < pageBytes
+        }
+        let isWhole = items.count == found.count && found.count < limit
+        return Page(items: Array(items), next: isWhole ? nil : items.last.map { cursor($0).text })
     }
 
     private static func task(_ prefix: String, _ transaction: any SQLTransaction) throws -> TaskRecord {

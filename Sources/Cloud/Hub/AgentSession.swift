@@ -30,11 +30,23 @@ final class AgentSession: Sendable {
     }
 
     /// Hands over one task.
-    func send(_ task: TaskRecord, spec: TaskSpec) {
-        send(
-            .create(
-                TaskCreate(
-                    taskID: task.id, runID: task.runID, attempt: task.attempt, epoch: epoch, spec: spec,
-                    actor: task.actor)))
+    func send(_ task: TaskRecord, spec: TaskSpec) { send(create(task, spec)) }
+
+    /// Hands over one task, waiting for room, so that an agent which comes back to much work is not cut off for it.
+    /// False when the link has ended.
+    func deliver(_ task: TaskRecord, spec: TaskSpec) async -> Bool {
+        do throws(DeployError) {
+            try await link.outbox.send(create(task, spec).frame(), lane: .control)
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    private func create(_ task: TaskRecord, _ spec: TaskSpec) -> CloudMessage {
+        .create(
+            TaskCreate(
+                taskID: task.id, runID: task.runID, attempt: task.attempt, epoch: epoch, spec: spec,
+                actor: task.actor))
     }
 }

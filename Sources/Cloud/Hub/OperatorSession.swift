@@ -73,7 +73,7 @@ final class OperatorSession: Sendable {
         case .runCreate(let request):
             let detail = try await service.tasks.create(request, actor: actor)
             // The answer goes first, so that the client knows the tasks before their logs arrive.
-            await send(OperatorMessage.reply(id: id, detail))
+            await send(OperatorMessage.reply(id: id, OperatorService.fitting(detail)))
             if request.follow == true { for task in detail.tasks { try follow(task, from: 0, follow: true) } }
             return nil
         case .runList(let query): return OperatorMessage.reply(id: id, try await service.runs(query))

@@ -22,6 +22,7 @@ final class LogProgress: Sendable {
         var tasks: [TaskID: Task] = [:]
         var pendingBytes = 0
         var waiter: CheckedContinuation<Void, Never>?
+        var hasFailed = false
     }
 
     private let state = Mutex(State())
@@ -38,6 +39,14 @@ final class LogProgress: Sendable {
             guard var task = state.tasks[id] else { return nil }
             defer { state.tasks[id] = task }
             return change(&task)
+        }
+    }
+
+    /// Whether this is the first chunk of the link that could not be stored.
+    func isFirstFailure() -> Bool {
+        state.withLock { state in
+            defer { state.hasFailed = true }
+            return !state.hasFailed
         }
     }
 
@@ -117,6 +126,9 @@ struct LogIngest: Sendable {
         guard let task = session.logs.task(header.taskID) else { return [] }
         var chunks: [LogChunk] = []
         var offset = task.lengths[stream] ?? 0
+        guard offset <= LogChunk.maximumOffset else {
+            throw DeployError(.invalidArgument, "\(stream.rawValue) is beyond the largest offset")
+        }
         while rest.readableBytes > 0 {
             let length = min(rest.readableBytes, LogChunk.maximumRawLength)
             guard let slice = rest.readSlice(length: length) else { break }
@@ -135,8 +147,7 @@ struct LogIngest: Sendable {
                 let expected = task.nextSeq
                 if chunk.seq == expected {
                     task.nextSeq += 1
-                    task.lengths[chunk.stream] =
-                        chunk.offset.addingReportingOverflow(Int64(chunk.rawLength)).partialValue
+                    task.lengths[chunk.stream] = chunk.offset + Int64(chunk.rawLength)
                 }
                 return expected
             } ?? 0
@@ -158,7 +169,9 @@ struct LogIngest: Sendable {
                 feed.committed(chunk, of: id)
                 committed(chunk.seq, id, attempt, session)
             case .failure(let error):
-                // Nothing was acknowledged: the agent keeps the chunk and sends it again on its next link.
+                // Nothing was acknowledged: the agent keeps the chunk and sends it again on its next link. Those behind
+                // it fail as well, and need no line each.
+                guard session.logs.isFirstFailure() else { return }
                 logger.error("log chunk not stored", metadata: ["task.id": "\(id)", "error": "\(error)"])
                 session.link.close(CloseReason(code: 1011, reason: "log could not be stored"))
             }

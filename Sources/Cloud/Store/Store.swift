@@ -3,6 +3,12 @@
 
 import Core
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// The one door to the database.
 struct Store: Sendable {
     let driver: any SQLDriver
@@ -10,7 +16,9 @@ struct Store: Sendable {
     /// Opens the SQLite database of a data directory and brings its tables up to date.
     static func open(directory: String) async throws -> Store {
         try PrivateFile.makeDirectory(directory)
-        let store = Store(driver: try SQLiteDriver(path: "\(directory)/cloud.db"))
+        let path = "\(directory)/cloud.db"
+        makePrivateFile(path)
+        let store = Store(driver: try SQLiteDriver(path: path))
         try await Schema.migrate(store.driver)
         return store
     }
@@ -33,4 +41,11 @@ struct Store: Sendable {
     ) {
         driver.submit(body, finish: finish)
     }
+}
+
+/// Makes a file for its owner only, unless there is one. The directory may be an older one that others can enter, and
+/// SQLite gives its other files the mode of this one.
+private func makePrivateFile(_ path: String) {
+    let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    if descriptor >= 0 { close(descriptor) }
 }

@@ -31,10 +31,7 @@ struct AgentTraffic: Sendable {
                 return nil
             }
             group.addTask {
-                await link.run { frame in
-                    let session = current.value
-                    if let registered = try await receive(frame, link, agentID, session) { current.set(registered) }
-                }
+                await link.run { frame in await receive(frame, link, agentID, current) }
             }
             var reason: CloseReason?
             while let result = await group.next() {
@@ -48,27 +45,29 @@ struct AgentTraffic: Sendable {
         if let session = current.value { await disconnected(session, reason) }
     }
 
-    /// Handles one frame; returns the session when it was the registration. What cannot be read gets an `error`
-    /// answer and the link stays.
+    /// Handles one frame. What cannot be read gets an `error` answer and the link stays.
     private func receive(
-        _ frame: WireFrame, _ link: WebSocketLink, _ agentID: AgentID, _ session: AgentSession?
-    ) async throws -> AgentSession? {
+        _ frame: WireFrame, _ link: WebSocketLink, _ agentID: AgentID, _ current: CurrentSession
+    ) async {
         var id: String?
         do {
             let incoming = try AgentMessage.decode(frame)
             id = incoming.id
             if case .register(let register) = incoming.message {
-                guard session == nil else { throw DeployError(.conflict, "this link is registered already") }
-                return try await self.register(register, link, agentID, replyTo: id)
+                guard current.value == nil else {
+                    throw DeployError(.conflict, "this link is registered already")
+                }
+                return try await self.register(register, link, agentID, current, replyTo: id)
             }
-            guard let session else { throw DeployError(.conflict, "register first") }
+            guard let session = current.value else { throw DeployError(.conflict, "register first") }
+            // A replaced link may still bring what it had buffered; the newer one brings it again.
+            guard hub.session(of: agentID) === session else { return }
             try await handle(incoming.message, session, replyTo: id)
         } catch {
             let error = DeployError(wrapping: error)
             logger.debug("agent frame refused", metadata: ["agent.id": "\(agentID)", "error": "\(error)"])
             if !link.outbox.offer(CloudMessage.error(error).frame(id: id), lane: .control) { link.close(.slowConsumer) }
         }
-        return nil
     }
 
     private func handle(_ message: AgentMessage, _ session: AgentSession, replyTo id: String?) async throws {
@@ -89,8 +88,9 @@ struct AgentTraffic: Sendable {
     }
 
     private func register(
-        _ register: AgentRegister, _ link: WebSocketLink, _ agentID: AgentID, replyTo id: String?
-    ) async throws -> AgentSession {
+        _ register: AgentRegister, _ link: WebSocketLink, _ agentID: AgentID, _ current: CurrentSession,
+        replyTo id: String?
+    ) async throws {
         if let claimed = register.agentID, claimed != agentID {
             throw DeployError(.forbidden, "data.agent_id is not the agent this token belongs to")
         }
@@ -107,14 +107,14 @@ struct AgentTraffic: Sendable {
         let session = AgentSession(
             agentID: agentID, name: agent.name, epoch: agent.epoch, link: link,
             acknowledges: register.protocol ?? 0 >= 1)
+        current.set(session)
         session.send(
             .status(
                 AgentStatusReply(
                     agentID: agentID, status: "registered", epoch: agent.epoch, heartbeatInterval: heartbeatInterval,
                     expect: settlement.expect)), id: id)
         guard hub.attach(session) else {
-            link.close(.goingAway)
-            return session
+            return link.close(.goingAway)
         }
         logger.info(
             "agent online", metadata: ["agent.name": "\(agent.name)", "epoch": "\(agent.epoch)", "peer": "\(address)"])
@@ -123,7 +123,6 @@ struct AgentTraffic: Sendable {
         recovery.announce(settlement)
         hub.announce([agent])
         await tasks.dispatchPending(session)
-        return session
     }
 
     private func heartbeat(_ heartbeat: AgentHeartbeat, _ session: AgentSession, replyTo id: String?) async throws {

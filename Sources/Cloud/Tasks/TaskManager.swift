@@ -15,6 +15,8 @@ struct TaskManager: Sendable {
 
     /// The most targets of one run.
     static let maximumTargets = 20_000
+    /// The most bytes of a specification as JSON; well under the largest message.
+    static let maximumSpecBytes = 786_432
 
     // MARK: Making and ending
 
@@ -27,12 +29,18 @@ struct TaskManager: Sendable {
         if let key = request.idempotencyKey, !(1...128).contains(key.utf8.count) {
             throw DeployError(.invalidArgument, "idempotency_key is not 1 to 128 bytes")
         }
-        let (detail, isNew) = try await store.write { transaction in
-            if let known = try repeated(request, actor, transaction) { return (known, false) }
-            return (try insert(request, actor, transaction), true)
+        // Every agent must be able to take the task in one message, and every operator its run.
+        guard StoredJSON.text(request.spec).utf8.count <= Self.maximumSpecBytes else {
+            throw DeployError(
+                .tooLarge, "command and parameters are over \(Self.maximumSpecBytes) bytes together",
+                hint: "send large input as a file")
         }
-        if isNew {
-            await deliver(detail)
+        let (detail, epochs) = try await store.write { transaction -> (RunDetail, [AgentID: Int64]?) in
+            if let known = try repeated(request, actor, transaction) { return (known, nil) }
+            return try insert(request, actor, transaction)
+        }
+        if let epochs {
+            await deliver(detail, over: epochs)
             hub.announce(detail.tasks)
         }
         return detail
@@ -47,25 +55,32 @@ struct TaskManager: Sendable {
             try RunTable.releaseKey(actor: actor, idempotencyKey: key, transaction)
             return nil
         }
-        guard run.spec == request.spec else {
-            throw DeployError(.conflict, "the idempotency key belongs to another command", hint: "use a new key")
+        guard run.spec == request.spec, run.target == request.selector.description else {
+            throw DeployError(
+                .conflict, "the idempotency key belongs to another command or other targets", hint: "use a new key")
         }
         return RunDetail(run: run, tasks: try TaskTable.ofRun(run.id, transaction))
     }
 
-    private func insert(_ request: RunCreate, _ actor: String, _ transaction: any SQLTransaction) throws -> RunDetail {
+    /// Stores a run. A task counts as dispatched when the link of its agent is the newest the database knows; the
+    /// second value names those links. A link that is about to be replaced gets nothing.
+    private func insert(
+        _ request: RunCreate, _ actor: String, _ transaction: any SQLTransaction
+    ) throws -> (RunDetail, [AgentID: Int64]) {
         let agents = try targets(request.selector, transaction)
         let now = Timestamp.now()
         let wait = request.spec.expiresIn ?? defaultExpiry
         let run = RunRecord(
             id: .random(), spec: request.spec, target: request.selector.description, actor: actor, createdAt: now)
         try RunTable.insert(run, idempotencyKey: request.idempotencyKey, transaction)
+        var epochs: [AgentID: Int64] = [:]
         let tasks = try agents.map { agent in
             var task = TaskRecord(
                 id: .random(), runID: run.id, agentID: agent.id, agentName: agent.name, type: request.spec.type,
                 command: request.spec.command, actor: actor, createdAt: now,
                 expiresAt: now.adding(milliseconds: Int64(wait * 1000)))
-            if hub.session(of: agent.id) != nil {
+            if let session = hub.session(of: agent.id), session.epoch == agent.epoch {
+                epochs[agent.id] = session.epoch
                 task.state = .dispatched
                 task.dispatchedAt = now
                 task.agentOnline = true
@@ -75,7 +90,7 @@ struct TaskManager: Sendable {
         }
         var counted = run
         counted.counts = Dictionary(tasks.map { ($0.state.rawValue, 1) }, uniquingKeysWith: +)
-        return RunDetail(run: counted, tasks: tasks)
+        return (RunDetail(run: counted, tasks: tasks), epochs)
     }
 
     private func targets(_ selector: TargetSelector, _ transaction: any SQLTransaction) throws -> [AgentInfo] {
@@ -101,25 +116,28 @@ struct TaskManager: Sendable {
         return unique
     }
 
-    /// Sends new tasks to the links that are there now, which may be other links than when they were stored.
-    private func deliver(_ detail: RunDetail) async {
+    /// Sends new tasks to the links they were dispatched to. Where another link has come since, its registration has
+    /// found the task undelivered and sees to it.
+    private func deliver(_ detail: RunDetail, over epochs: [AgentID: Int64]) async {
         for task in detail.tasks {
             guard let session = hub.session(of: task.agentID) else { continue }
-            if task.state == .dispatched {
-                session.send(task, spec: detail.run.spec)
-            } else {
+            if task.state == .pending {
                 await dispatchPending(session)
+            } else if session.epoch == epochs[task.agentID] {
+                session.send(task, spec: detail.run.spec)
             }
         }
     }
 
-    /// Hands every waiting task of an agent to its link.
+    /// Hands every waiting task of an agent to its link, unless a newer one has registered: that one does it.
     func dispatchPending(_ session: AgentSession) async {
-        let agentID = session.agentID
+        let (agentID, epoch) = (session.agentID, session.epoch)
         do {
             while true {
                 let batch = try await store.write { transaction -> [(TaskRecord, TaskSpec)] in
-                    try TaskTable.ofAgent(agentID, states: [.pending], limit: 200, transaction).compactMap { task in
+                    guard try AgentTable.find(id: agentID, transaction)?.epoch == epoch else { return [] }
+                    return try TaskTable.ofAgent(agentID, states: [.pending], limit: 200, transaction).compactMap {
+                        task in
                         guard let run = try RunTable.find(id: task.runID, transaction),
                             let sent = try TaskTable.apply(
                                 .dispatched, to: task, transaction, set: { $0.dispatchedAt = .now() })
@@ -128,8 +146,8 @@ struct TaskManager: Sendable {
                     }
                 }
                 if batch.isEmpty { return }
-                for (task, spec) in batch { session.send(task, spec: spec) }
                 hub.announce(batch.map(\.0))
+                for (task, spec) in batch where await !session.deliver(task, spec: spec) { return }
             }
         } catch {
             logger.error("pending tasks not dispatched", metadata: ["agent.id": "\(agentID)", "error": "\(error)"])
@@ -171,14 +189,29 @@ struct TaskManager: Sendable {
         guard report.state == "running" || report.state == "accepted" else {
             throw DeployError(.invalidArgument, "data.state is neither accepted nor running")
         }
-        guard report.state == "running" else { return }
-        let changed = try await store.write { transaction -> TaskRecord? in
+        let find = { @Sendable (transaction: any SQLTransaction) throws -> TaskRecord in
             guard let task = try TaskTable.find(id: report.taskID, transaction), task.agentID == agentID,
                 task.attempt == report.attempt ?? 1
             else { throw DeployError(.notFound, "task \(report.taskID) is not this agent's") }
-            return try TaskTable.apply(.started, to: task, transaction) { $0.startedAt = report.startedAt ?? .now() }
+            return task
         }
-        if let changed { hub.announce([changed]) }
+        let task: TaskRecord
+        if report.state == "running" {
+            let (before, changed) = try await store.write { transaction -> (TaskRecord, TaskRecord?) in
+                let task = try find(transaction)
+                return (
+                    task,
+                    try TaskTable.apply(
+                        .started, to: task, transaction, set: { $0.startedAt = report.startedAt ?? .now() })
+                )
+            }
+            if let changed { hub.announce([changed]) }
+            task = before
+        } else {
+            task = try await store.read(find)
+        }
+        // The wish to stop it may have overtaken the task itself on the way to the agent, which then did not know it.
+        if task.state == .canceling { session.send(.cancel(TaskCancel(taskID: task.id, attempt: task.attempt))) }
     }
 
     /// A task ended. Returns only after the commit, so that the acknowledgement means it is kept.
@@ -189,6 +222,7 @@ struct TaskManager: Sendable {
             throw DeployError(.invalidArgument, "data.status '\(completion.status.prefix(32))' is not an end state")
         }
         let agentID = session.agentID
+        let completion = completion.bounded
         let changed = try await store.write { transaction -> TaskRecord? in
             guard let task = try TaskTable.find(id: completion.taskID, transaction), task.agentID == agentID,
                 task.attempt == completion.attempt ?? 1
@@ -212,5 +246,22 @@ struct TaskManager: Sendable {
             feed.changed(changed)
             hub.announce([changed])
         }
+    }
+}
+
+extension TaskCompletion {
+    /// The same with an error and a result of a size that lists can carry.
+    fileprivate var bounded: TaskCompletion {
+        var bounded = self
+        if let error {
+            bounded.error = TaskFailure(
+                code: String(decoding: error.code.utf8.prefix(64), as: UTF8.self),
+                message: String(decoding: error.message.utf8.prefix(2048), as: UTF8.self))
+        }
+        if let result {
+            let bytes = StoredJSON.text(result).utf8.count
+            if bytes > 65_536 { bounded.result = ["dropped_bytes": .integer(Int64(bytes))] }
+        }
+        return bounded
     }
 }

@@ -61,7 +61,11 @@ struct TaskRecovery: Sendable {
                 taskID: task.id, attempt: task.attempt,
                 nextSeq: try LogTable.nextSeq(task.id, attempt: task.attempt, transaction)))
         if task.state == .canceling { settlement.cancel.append(task) }
-        if entry.state != "accepted", let changed = try TaskTable.apply(.started, to: task, transaction) {
+        // The report of the start may have been lost with the former link; its end will bring the true time.
+        if entry.state != "accepted",
+            let changed = try TaskTable.apply(
+                .started, to: task, transaction, set: { $0.startedAt = $0.startedAt ?? .now() })
+        {
             settlement.changed.append(changed)
         }
     }
@@ -72,14 +76,17 @@ struct TaskRecovery: Sendable {
         _ task: TaskRecord, keepsJournal: Bool, _ transaction: any SQLTransaction
     ) throws -> TaskRecord? {
         let started = task.startedAt != nil
-        if keepsJournal, !started || task.state == .dispatched {
-            return try TaskTable.apply(.neverStarted, to: task, transaction) { changed in
-                changed.dispatchedAt = nil
-                if changed.state.isFinal {
+        if keepsJournal, !started,
+            let changed = try TaskTable.apply(
+                .neverStarted, to: task, transaction,
+                set: { changed in
+                    changed.dispatchedAt = nil
+                    guard changed.state.isFinal else { return }
                     changed.finishedAt = .now()
                     changed.error = TaskFailure(.canceled, "canceled before it started")
-                }
-            }
+                })
+        {
+            return changed
         }
         return try TaskTable.apply(.ended(.interrupted), to: task, transaction) { changed in
             changed.finishedAt = .now()

@@ -12,19 +12,24 @@ import NIOCore
 
 /// The queries on `log_chunks`. Chunks are stored as they came: never split, never re-encoded.
 enum LogTable {
+    /// Stores a chunk behind its predecessor; throws `conflict` when that is not stored, as after a full disk. So no
+    /// log ever has a hole, and the highest seq says that all before it are here.
     static func insert(
         _ chunk: LogChunk, taskID: TaskID, attempt: Int, _ transaction: any SQLTransaction
     ) throws {
-        try transaction.execute(
+        let stored = try transaction.execute(
             """
             INSERT INTO log_chunks (task_id, attempt, seq, stream, byte_offset, at, codec, raw_length, data)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            SELECT ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE ? = 0
+              OR EXISTS (SELECT 1 FROM log_chunks WHERE task_id = ? AND attempt = ? AND seq = ?)
             """,
             [
                 .text(taskID.rawValue), .integer(attempt), .integer(chunk.seq), .text(chunk.stream.rawValue),
                 .integer(chunk.offset), .integer(chunk.at.milliseconds), .text(chunk.codec.rawValue),
-                .integer(chunk.rawLength), .blob(Data(chunk.payload.readableBytesView)),
+                .integer(chunk.rawLength), .blob(Data(chunk.payload.readableBytesView)), .integer(chunk.seq),
+                .text(taskID.rawValue), .integer(attempt), .integer(chunk.seq - 1),
             ])
+        guard stored == 1 else { throw DeployError(.conflict, "log chunk \(chunk.seq) came before its predecessor") }
     }
 
     /// The seq after the last stored chunk.
