@@ -36,6 +36,8 @@ final class OutputReader: ChannelInboundHandler, Sendable {
         var draining = false
         var waiting = false
         var grown = false
+        /// Bytes read since the program has ended.
+        var drained = 0
     }
 
     /// The size a busy output's pipe grows to, so that the program and the agent need not alternate.
@@ -77,6 +79,17 @@ final class OutputReader: ChannelInboundHandler, Sendable {
         }
     }
 
+    /// Whether there may still be output of the program itself in the pipe, which only waits for us. Once more than a
+    /// pipe can hold was read, it is somebody else's.
+    func isBehind(_ channel: any Channel) async -> Bool {
+        let answer = channel.eventLoop.submit {
+            var unread: Int32 = 0
+            guard channel.isActive, self.state.value.drained <= 2 * Int(Self.busyPipeSize) else { return false }
+            return ioctl(self.descriptor, UInt(FIONREAD), &unread) == 0 && unread > 0
+        }
+        return (try? await answer.get()) ?? false
+    }
+
     func channelActive(context: ChannelHandlerContext) { context.read() }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -86,6 +99,7 @@ final class OutputReader: ChannelInboundHandler, Sendable {
             // Where a user's limit refuses this, the pipe stays as it is.
             _ = fcntl(descriptor, Self.setPipeSize, Self.busyPipeSize)
         }
+        if state.value.draining { state.value.drained += bytes.readableBytes }
         pump.accept(bytes, from: stream)
     }
 

@@ -164,6 +164,14 @@ private struct Outputs: Sendable {
         close(standardError.writeEnd)
     }
 
+    /// Whether a slow disk or a busy host keeps us from what the program wrote.
+    private var isBehind: Bool {
+        get async {
+            for (reader, channel) in readers where await reader.isBehind(channel) { return true }
+            return false
+        }
+    }
+
     /// Waits until both outputs are read to their end; one that somebody else still holds is closed after `patience`.
     func finish(within patience: Duration, log: LogPump) async {
         for (reader, channel) in readers { reader.drain(channel) }
@@ -173,7 +181,9 @@ private struct Outputs: Sendable {
                 for (_, channel) in readers { try? await channel.closeFuture.get() }
             }
             group.addTask {
-                guard (try? await Task.sleep(for: patience)) != nil else { return }
+                repeat {
+                    guard (try? await Task.sleep(for: patience)) != nil else { return }
+                } while await isBehind
                 held.fulfil(())
                 for (_, channel) in readers { channel.close(promise: nil) }
             }
