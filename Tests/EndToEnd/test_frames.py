@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nothing that arrives on a link can bring the server down, and no link suffers for another's mistakes."""
 
+import contextlib
 import json
 import struct
 import time
@@ -96,7 +97,7 @@ TEXTS = {
     "33 levels": '{"type":"agent_heartbeat","data":' + nested(32) + "}",
     "400 levels": '{"type":"agent_heartbeat","data":' + nested(400) + "}",
     "100 000 levels": nested(100_000), "never closed": "[" * 100_000,
-    "many members": json.dumps({"type": "agent_heartbeat", "data": {f"k{n}": n for n in range(15_000)}}),
+    "many elements": '{"type":"agent_heartbeat","data":[' + "0," * 300_000 + "0]}",
     "the Cloud's own task_create": '{"type":"task_create","data":{"task_id":"aaaaaaaaaaaaaaaa","type":"shell","command":"id"}}',
     "the Cloud's own agent_status": '{"type":"agent_status","data":{"status":"online"}}',
     "an operator's request": '{"type":"agent_list","id":"1","data":{}}',
@@ -106,7 +107,8 @@ TEXTS = {
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
 def test_texts_of_an_agent(agent, text):
-    agent.socket.send(text)
+    pieces = [text[start:start + 100_000] for start in range(0, len(text), 100_000)]
+    agent.socket.send(iter(pieces) if len(pieces) > 1 else text)
     if refused(agent) == "error":
         still_serves(agent)
 
@@ -178,7 +180,8 @@ def test_frames_that_break_the_rules(site, tokens, path, token, data, codes):
             link.send("agent_register", HOST)
             link.expect("agent_status")
         memory = site.cloud.memory()
-        link.socket.socket.sendall(data)
+        with contextlib.suppress(OSError):  # the server may hang up before it has read everything
+            link.socket.socket.sendall(data)
         with pytest.raises(ConnectionClosed) as closed:
             while True:
                 link.receive()
