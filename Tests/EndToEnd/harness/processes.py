@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds the processes of a task by a mark in their environment: nothing they do can take it away."""
 
-import os
 import pathlib
 import uuid
 
@@ -30,15 +29,9 @@ class Mark:
         return found
 
 
-def stopped(pid):
-    """Whether a process is stopped by a signal."""
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().rsplit(")", 1)[1].split()[0] == "T"
-
-
 def alive(pid):
+    """Whether the process runs; one that has ended and waits to be collected does not."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
         return False
-    return True
