@@ -70,8 +70,9 @@ def test_agent_is_killed(own_site, tmp_path):
     directory = tmp_path / "starts"
     directory.mkdir()
     mark = Mark()
-    runs = [operator.detach("-a", "demo-1", "--env", mark.text, "--", counting(directory / str(n), 100_000))
-            for n in range(5)]
+    # The sleeper writes nothing, so no broken pipe ends it: only the agent can.
+    runs = [operator.detach("-a", "demo-1", "--env", mark.text, "--",
+                            "sleep 600 & " + counting(directory / str(n), 100_000)) for n in range(5)]
     until(lambda: len(starts_of(directory)) >= 5, 20, "all have started")
     seen = until(lambda: operator.raw(runs[0], "stdout"), 10, "some of the log is committed")
     agent.kill()
