@@ -38,7 +38,7 @@ struct TokenCreate: AsyncParsableCommand {
                 throw DeployError(.invalidArgument, "'\(kind)' is neither operator nor agent")
             }
             let expiry = try expires.map { text throws(DeployError) in
-                Timestamp.now().adding(milliseconds: Int64(try TimeSpan.seconds(text) * 1000))
+                Timestamp.now().adding(milliseconds: Int64(min(try TimeSpan.seconds(text), 1e12) * 1000))
             }
             let pairs = try KeyValue.dictionary(labels)
             let store = try await Store.open(directory: try await data.directory())
