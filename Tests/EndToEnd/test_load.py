@@ -39,9 +39,11 @@ def test_the_limit_is_the_agents_own(own_site, tmp_path):
     operator = own_site.operator
     own_site.agent("demo-1", options=["--max-concurrency", "2"])
     (tmp_path / "starts").mkdir()
-    runs = [operator.detach("-a", "demo-1", "--", f"echo > {tmp_path}/starts/$$; sleep 1") for _ in range(3)]
+    runs = [operator.detach("-a", "demo-1", "--", f"echo > {tmp_path}/starts/$$; until [ -e {tmp_path}/gate ]; do sleep 0.1; done")
+            for _ in range(3)]
     until(lambda: len(list((tmp_path / "starts").iterdir())) == 2, 10, "two have started")
     holds(lambda: len(list((tmp_path / "starts").iterdir())) == 2, 0.5)
+    (tmp_path / "gate").touch()
     assert all(operator.ended(run)[0]["state"] == "succeeded" for run in runs)
     assert len(list((tmp_path / "starts").iterdir())) == 3
 
