@@ -87,7 +87,8 @@ let package = Package(
             ],
             path: "Sources/Cloud", exclude: ["Main"], swiftSettings: settings),
         .executableTarget(
-            name: "CloudMain", dependencies: ["Cloud", argumentParser], path: "Sources/Cloud/Main", swiftSettings: settings),
+            name: "CloudMain", dependencies: ["Cloud", argumentParser], path: "Sources/Cloud/Main",
+            swiftSettings: settings),
 
         // The headless agent.
         .target(
@@ -101,7 +102,8 @@ let package = Package(
             ],
             path: "Sources/Agent", exclude: ["Main"], swiftSettings: settings),
         .executableTarget(
-            name: "AgentMain", dependencies: ["Agent", argumentParser], path: "Sources/Agent/Main", swiftSettings: settings),
+            name: "AgentMain", dependencies: ["Agent", argumentParser], path: "Sources/Agent/Main",
+            swiftSettings: settings),
 
         // The operator's console and command line.
         .target(
@@ -115,6 +117,7 @@ let package = Package(
         .testTarget(name: "CoreTests", dependencies: ["Core", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "CloudTests", dependencies: ["Cloud", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "AgentTests", dependencies: ["Agent", "TestSupport"], swiftSettings: settings),
-        .testTarget(name: "TUITests", dependencies: ["TUI", "TestSupport"], exclude: ["Screens"], swiftSettings: settings),
+        .testTarget(
+            name: "TUITests", dependencies: ["TUI", "TestSupport"], exclude: ["Screens"], swiftSettings: settings),
     ]
 )

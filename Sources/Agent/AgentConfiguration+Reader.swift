@@ -28,14 +28,21 @@ extension AgentConfiguration {
         environment = try settings.text("environment") ?? ""
         labels = try Self.labels(settings.list("labels"))
         maxConcurrency = try settings.number("max-concurrency", in: 1...100_000) ?? 100
-        grace = try settings.parsed("shell.grace", "a duration such as 10s", Quantity.duration) ?? .seconds(10)
-        taskLogLimit = try settings.parsed("log.task-limit", "a size such as 64MiB", Quantity.bytes) ?? 64 << 20
-        let spool = try settings.parsed("spool.limit", "a size such as 256MiB", Quantity.bytes) ?? 256 << 20
+        grace = try settings.parsed("shell.grace", "a duration such as 10s", Self.duration) ?? .seconds(10)
+        taskLogLimit = try settings.parsed("log.task-limit", "a size such as 64MiB", Self.bytes) ?? 64 << 20
+        let spool = try settings.parsed("spool.limit", "a size such as 256MiB", Self.bytes) ?? 256 << 20
         spoolLimit = Int(clamping: spool)
         logLevel = try settings.text("log.level") ?? "info"
         guard environment.utf8.count <= 64 else { throw DeployError(.invalidArgument, "environment is over 64 bytes") }
         guard spoolLimit >= 1 << 20 else { throw DeployError(.invalidArgument, "spool.limit is under 1 MiB") }
     }
+
+    private static func duration(_ text: String) -> Duration? {
+        guard let seconds = try? TimeSpan.seconds(text), seconds <= 31_536_000 else { return nil }
+        return .milliseconds(Int64(seconds * 1000))
+    }
+
+    private static func bytes(_ text: String) -> Int64? { try? ByteSize.bytes(text) }
 
     private static func labels(_ items: [String]) throws(DeployError) -> [String: String] {
         var labels: [String: String] = [:]

@@ -50,8 +50,9 @@ import Testing
         #expect(try TimeSpan.seconds(text) == seconds)
     }
 
-    @Test(arguments: ["", "-1s", "x", "1y", "infs", "nan", "1e400", "0x10s"]) func `bad spans of time are refused`(text: String)
-    {
+    @Test(arguments: ["", "-1s", "x", "1y", "infs", "nan", "1e400", "0x10s"]) func `bad spans of time are refused`(
+        text: String
+    ) {
         #expect(throws: DeployError.self) { try TimeSpan.seconds(text) }
     }
 

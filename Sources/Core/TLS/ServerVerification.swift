@@ -29,7 +29,8 @@ enum TLSProfile {
         switch endpoint.trust {
         case .system: break
         case .caFile(let path): configuration.trustRoots = .file(path)
-        case .fingerprint: configuration.trustRoots = .certificates([])  // the pin decides; loading the system's costs 8 ms
+        // The pin decides; loading the system's authorities would cost 8 ms.
+        case .fingerprint: configuration.trustRoots = .certificates([])
         }
         let isAddress = (try? SocketAddress(ipAddress: endpoint.host, port: endpoint.port)) != nil
         let name = isAddress ? nil : endpoint.host
