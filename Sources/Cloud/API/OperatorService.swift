@@ -68,9 +68,6 @@ struct OperatorService: Sendable {
         }
     }
 
-    /// The most tasks in one answer; the rest of a larger run comes in pages of `task_list`.
-    private static let tasksInAnswer = 1000
-
     /// A run of many tasks without the text that all of them share: long commands and results would not fit a message.
     static func fitting(_ detail: RunDetail) -> RunDetail {
         RunDetail(run: detail.run, tasks: fitting(detail.tasks))
@@ -78,7 +75,7 @@ struct OperatorService: Sendable {
 
     private static func fitting(_ tasks: [TaskRecord]) -> [TaskRecord] {
         guard tasks.count > 100 else { return tasks }
-        return tasks.prefix(tasksInAnswer).map { task in
+        return tasks.map { task in
             var task = task
             task.command = String(task.command.prefix(100))
             task.result = nil
