@@ -119,15 +119,20 @@ void ct_signals_restore(void) {
 }
 
 void ct_stop_self(void) {
-    struct sigaction ours, fallback;
-    memset(&fallback, 0, sizeof fallback);
-    fallback.sa_handler = SIG_DFL;
-    sigaction(SIGTSTP, &fallback, &ours);
+    struct sigaction ours, other;
+    memset(&other, 0, sizeof other);
+    // First the rest of the group, for which our own copy is discarded. A signal to the whole process may be taken by
+    // another thread only after our handler is back; the one to this thread stops it before `raise` returns.
+    other.sa_handler = SIG_IGN;
+    sigaction(SIGTSTP, &other, &ours);
+    kill(0, SIGTSTP);
+    other.sa_handler = SIG_DFL;
+    sigaction(SIGTSTP, &other, NULL);
     sigset_t only, old;
     sigemptyset(&only);
     sigaddset(&only, SIGTSTP);
     pthread_sigmask(SIG_UNBLOCK, &only, &old);
-    kill(0, SIGTSTP);
+    raise(SIGTSTP);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     sigaction(SIGTSTP, &ours, NULL);
 }
