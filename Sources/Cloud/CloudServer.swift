@@ -32,6 +32,7 @@ struct CloudServer {
         let directory = configuration.dataDirectory
         let lock = try DataDirectoryLock(directory: directory)
         defer { withExtendedLifetime(lock) {} }
+        raiseDescriptorLimit()
         let store = try await Store.open(directory: directory)
         let replica = Self.hostName()
         try await store.write { try AgentTable.disconnectAll(replica: replica, $0) }
@@ -102,6 +103,19 @@ struct CloudServer {
             logger.error("address not written", metadata: ["error": "\(error)"])
         }
         logger.info("listening", metadata: ["url": "\(url)", "version": "\(ProtocolVersion.product)"])
+    }
+
+    /// Every link is a descriptor; the usual soft limit of 1024 is below a thousand agents.
+    private func raiseDescriptorLimit() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < limit.rlim_max
+        else {
+            return
+        }
+        limit.rlim_cur = limit.rlim_max
+        if setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) != 0 {
+            logger.warning("the limit of open files cannot be raised", metadata: ["errno": "\(errno)"])
+        }
     }
 
     private func names(_ replica: String) -> [String] {

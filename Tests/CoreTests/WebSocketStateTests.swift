@@ -39,6 +39,12 @@ import Testing
                 == .deliver(.text(ByteBuffer(string: "天"))))
     }
 
+    @Test(arguments: [0, 1, 7, 8, 9, 15, 16, 1021]) func `a masked payload of any length is restored`(count: Int) {
+        let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+        var state = WebSocketState(role: .server, now: start)
+        #expect(state.receive(frame(.binary, bytes), now: start) == .deliver(.binary(ByteBuffer(bytes: bytes))))
+    }
+
     @Test func `RFC 6455 violations close with the right code`() {
         fails([frame(.text, [0xff])], 1007)
         fails([frame(.binary, masked: false)], 1002)

@@ -21,6 +21,8 @@ public final class WebSocketLink: Sendable {
     private static let writeDeadline: Duration = .seconds(10)
     /// How long the peer has to answer our close frame.
     private static let closeDeadline: Duration = .seconds(2)
+    /// How often a link looks at the clock; a thousand idle links cost what this makes them cost.
+    private static let tickInterval: Duration = .seconds(10)
     /// The most bytes handed to the socket at once; a control frame waits behind no more than this.
     private static let batchBytes = 131_072
 
@@ -175,7 +177,7 @@ public final class WebSocketLink: Sendable {
                 channel.channel.close(promise: nil)
                 return
             }
-            try? await Task.sleep(for: .seconds(5), tolerance: .seconds(1))
+            try? await Task.sleep(for: Self.tickInterval, tolerance: .seconds(2))
         }
     }
 }
