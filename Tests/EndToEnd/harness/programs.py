@@ -158,7 +158,7 @@ class Operator:
                               env=self.environment | (environment or {}))
 
     def popen(self, *arguments, **options):
-        defaults = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        defaults = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "bufsize": 0}
         return subprocess.Popen([BIN / "tiangong", *arguments], env=self.environment, **(defaults | options))
 
     def lines(self, *arguments):
