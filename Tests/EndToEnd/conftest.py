@@ -3,6 +3,7 @@
 # Tiangong Deploy
 # SPDX-License-Identifier: Apache-2.0
 import contextlib
+import signal
 
 import pytest
 
@@ -15,7 +16,13 @@ def pytest_addoption(parser):
     parser.addoption("--full", action="store_true", help="full sizes and durations: minutes instead of seconds")
 
 
+def interrupted(number, _):
+    raise KeyboardInterrupt(f"signal {number}")
+
+
 def pytest_configure(config):
+    # So that the fixtures also stop what they started when the tests are told to end.
+    signal.signal(signal.SIGTERM, interrupted)
     for name in ("tiangong-cloud", "tiangong-agent", "tiangong"):
         if not (BIN / name).exists():
             pytest.exit(f"{BIN / name} is not built: make e2e builds it", returncode=3)
