@@ -114,7 +114,8 @@ let package = Package(
             name: "TUIMain", dependencies: ["TUI", argumentParser], path: "Sources/TUI/Main", swiftSettings: settings),
 
         .target(name: "TestSupport", dependencies: nio + ["Core"], path: "Tests/TestSupport", swiftSettings: settings),
-        .testTarget(name: "CoreTests", dependencies: ["Core", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "CoreTests", dependencies: ["Core", "TestSupport"], exclude: ["Golden"], swiftSettings: settings),
         .testTarget(name: "CloudTests", dependencies: ["Cloud", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "AgentTests", dependencies: ["Agent", "TestSupport"], swiftSettings: settings),
         .testTarget(

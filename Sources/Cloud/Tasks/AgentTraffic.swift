@@ -74,7 +74,7 @@ struct AgentTraffic: Sendable {
         switch message {
         case .register: return
         case .heartbeat(let heartbeat): try await self.heartbeat(heartbeat, session, replyTo: id)
-        case .status(let report): try await tasks.progress(report, from: session)
+        case .status(let report): try await tasks.progress(report, from: session, replyTo: id)
         case .log(let header, let payload): try await ingest.take(header, payload: payload, from: session)
         case .complete(let completion):
             try await tasks.complete(completion, from: session)

@@ -15,6 +15,8 @@ struct TaskManager: Sendable {
 
     /// The most targets of one run.
     static let maximumTargets = 20_000
+    /// What a report that waits for its commit counts of the bytes one link may have waiting.
+    private static let reportCost = 1024
     /// The most bytes of a specification as JSON; well under the largest message.
     static let maximumSpecBytes = 786_432
 
@@ -183,35 +185,34 @@ struct TaskManager: Sendable {
 
     // MARK: What agents report
 
-    /// A task got on.
-    func progress(_ report: TaskStatusReport, from session: AgentSession) async throws {
+    /// A task got on. Returns once it is queued, in order, so that the first output need not wait for this commit.
+    func progress(_ report: TaskStatusReport, from session: AgentSession, replyTo id: String?) async throws {
         let agentID = session.agentID
         guard report.state == "running" || report.state == "accepted" else {
             throw DeployError(.invalidArgument, "data.state is neither accepted nor running")
         }
-        let find = { @Sendable (transaction: any SQLTransaction) throws -> TaskRecord in
+        session.logs.submitted(Self.reportCost)
+        store.submit { transaction -> (before: TaskRecord, changed: TaskRecord?) in
             guard let task = try TaskTable.find(id: report.taskID, transaction), task.agentID == agentID,
                 task.attempt == report.attempt ?? 1
             else { throw DeployError(.notFound, "task \(report.taskID) is not this agent's") }
-            return task
-        }
-        let task: TaskRecord
-        if report.state == "running" {
-            let (before, changed) = try await store.write { transaction -> (TaskRecord, TaskRecord?) in
-                let task = try find(transaction)
-                return (
-                    task,
-                    try TaskTable.apply(
-                        .started, to: task, transaction, set: { $0.startedAt = report.startedAt ?? .now() })
-                )
+            guard report.state == "running" else { return (task, nil) }
+            let changed = try TaskTable.apply(.started, to: task, transaction) {
+                $0.startedAt = report.startedAt ?? .now()
             }
-            if let changed { hub.announce([changed]) }
-            task = before
-        } else {
-            task = try await store.read(find)
+            return (task, changed)
+        } finish: { [hub] result in
+            session.logs.finished(Self.reportCost)
+            switch result {
+            case .success(let (before, changed)):
+                if let changed { hub.announce([changed]) }
+                // The wish to stop it may have overtaken the task on its way to the agent, which then did not know it.
+                guard before.state == .canceling else { return }
+                session.send(.cancel(TaskCancel(taskID: before.id, attempt: before.attempt)))
+            case .failure(let error): session.send(.error(DeployError(wrapping: error)), id: id)
+            }
         }
-        // The wish to stop it may have overtaken the task itself on the way to the agent, which then did not know it.
-        if task.state == .canceling { session.send(.cancel(TaskCancel(taskID: task.id, attempt: task.attempt))) }
+        await session.logs.room()
     }
 
     /// A task ended. Returns only after the commit, so that the acknowledgement means it is kept.
