@@ -41,8 +41,7 @@ struct RunCommand: AsyncParsableCommand {
             let logger = try LineLogHandler.logger(program: "tiangong-agent", level: configuration.logLevel)
             try await AgentDaemon(configuration, logger: logger).run()
         } catch {
-            let text = "tiangong-agent: \(error.message)\n" + (error.hint.map { "  try: \($0)\n" } ?? "")
-            _ = text.withCString { write(STDERR_FILENO, $0, strlen($0)) }
+            StandardError.report(error, program: "tiangong-agent")
             throw ExitCode(error.code.exitStatus)
         }
     }

@@ -15,9 +15,7 @@ enum CommandFailure {
     static func report(_ error: any Error) -> any Error {
         if error is ExitCode { return error }
         let error = DeployError(wrapping: error)
-        var text = "tiangong-cloud: \(error.message)\n"
-        if let hint = error.hint { text += "  try: \(hint)\n" }
-        _ = text.withCString { write(STDERR_FILENO, $0, strlen($0)) }
+        StandardError.report(error, program: "tiangong-cloud")
         return ExitCode(error.code.exitStatus)
     }
 }

@@ -44,6 +44,11 @@ private enum Decimal {
 
 /// `key=value` pairs of labels and variables.
 public enum KeyValue {
+    /// The pairs as they would be typed, in the order of their keys: `role=db,zone=a`.
+    public static func text(_ pairs: [String: String]) -> String {
+        pairs.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
+    }
+
     /// The pairs by key, a later one winning; throws `invalid_argument` for one without `=` or without a key.
     public static func dictionary(_ pairs: [String]) throws(DeployError) -> [String: String] {
         var result: [String: String] = [:]

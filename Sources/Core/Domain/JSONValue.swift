@@ -54,8 +54,6 @@ public enum JSONValue: Sendable, Hashable, Codable {
 
     /// The string, if this is one.
     public var stringValue: String? { if case .string(let value) = self { value } else { nil } }
-    /// The whole number, if this is one.
-    public var integerValue: Int64? { if case .integer(let value) = self { value } else { nil } }
     /// The members, if this is an object.
     public var objectValue: [String: JSONValue]? { if case .object(let value) = self { value } else { nil } }
     /// The elements, if this is an array.

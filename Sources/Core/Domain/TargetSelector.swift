@@ -37,8 +37,7 @@ public struct TargetSelector: Sendable, Hashable, Codable {
     /// As an operator would type it: `web-1,web-2 role=db` or `all`.
     public var description: String {
         if all { return "all" }
-        let pairs = labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
-        let parts = [agents.joined(separator: ","), pairs.joined(separator: ",")]
+        let parts = [agents.joined(separator: ","), KeyValue.text(labels)]
         return parts.filter { !$0.isEmpty }.joined(separator: " ")
     }
 }

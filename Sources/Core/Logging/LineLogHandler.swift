@@ -45,13 +45,7 @@ public struct LineLogHandler: LogHandler {
         var line = "\(Timestamp.now()) \(event.level.rawValue.uppercased()) \(event.message)"
         for (key, value) in all { line += " \(key)=\(Self.quoted("\(value)"))" }
         line = String(line.prefix(8192)).replacing("\n", with: "\\n") + "\n"
-        var bytes = Array(line.utf8)[...]
-        while !bytes.isEmpty {
-            let count = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return }
-            bytes = bytes.dropFirst(count)
-        }
+        StandardError.write(line)
     }
 
     private static func quoted(_ text: String) -> String {

@@ -41,17 +41,12 @@ struct AgentListCommand: DeployCommand {
         try await session.show(agents, columns: columns, key: \.name) { agent in
             [
                 TableCell(agent.name), TableCell(agent.status.rawValue, agent.status == .online ? .good : .dim),
-                TableCell(agent.environment), TableCell(Self.text(agent.labels)), TableCell(agent.hostname),
+                TableCell(agent.environment), TableCell(KeyValue.text(agent.labels)), TableCell(agent.hostname),
                 TableCell(agent.os), TableCell(agent.status == .online ? "\(agent.running)" : "-"),
                 TableCell(agent.lastSeen.map { TimeText.age($0, now: clock) } ?? "never"), TableCell(agent.version),
             ]
         }
         return 0
-    }
-
-    /// Labels as they would be typed.
-    static func text(_ labels: [String: String]) -> String {
-        labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
     }
 }
 
@@ -72,7 +67,7 @@ struct AgentShowCommand: DeployCommand {
             ("Name", TableCell(agent.name)), ("Id", TableCell(agent.id.rawValue)),
             ("Status", TableCell(agent.status.rawValue, agent.status == .online ? .good : .dim)),
             ("Environment", agent.environment.isEmpty ? nil : TableCell(agent.environment)),
-            ("Labels", agent.labels.isEmpty ? nil : TableCell(AgentListCommand.text(agent.labels))),
+            ("Labels", agent.labels.isEmpty ? nil : TableCell(KeyValue.text(agent.labels))),
             ("Host", TableCell([agent.hostname, agent.ip].filter { !$0.isEmpty }.joined(separator: " "))),
             ("System", TableCell([agent.os, agent.arch].filter { !$0.isEmpty }.joined(separator: " "))),
             ("Version", TableCell(agent.version)), ("Executors", TableCell(agent.executors.joined(separator: ", "))),

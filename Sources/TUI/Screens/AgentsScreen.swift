@@ -42,7 +42,7 @@ enum AgentsScreen {
 
     private static func values(_ agent: AgentInfo, _ model: AppModel) -> [Table.Value] {
         let up = agent.status == .online
-        let labels = agent.labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
+        let labels = KeyValue.text(agent.labels)
         return [
             Table.Value(up ? "+ online" : "! offline", up ? .good : .bad), Table.Value(agent.name),
             Table.Value(agent.environment), Table.Value(agent.version),
