@@ -105,7 +105,7 @@ def test_suspend_and_return(console):
     console.keys("C-z")
     console.shows("Stopped", "ready>")
     assert console.facts() == LEFT
-    console.shell("echo between; stty -g > zback")
+    console.shell("echo between")
     console.shows("between")
     console.shell("fg")
     console.shows("Agents", "demo-1", "live")
