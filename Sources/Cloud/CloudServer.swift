@@ -79,8 +79,8 @@ struct CloudServer {
     ) async {
         switch identity {
         case .agent(let agentID, _): await traffic.serve(link, agentID: agentID)
-        case .operator(let name, _):
-            let session = OperatorSession(link: link, actor: name, service: service)
+        case .operator(let principal):
+            let session = OperatorSession(link: link, principal: principal, service: service)
             guard hub.attach(session) else {
                 // The link must run even so: an upgraded channel that nobody runs is never closed, and traps.
                 link.close(.goingAway)

@@ -38,7 +38,8 @@ final class CloudFixture: Sendable {
     /// A task of its own run, brought to a state by the events that lead there.
     func task(on agent: AgentInfo, after events: [TaskEvent] = []) async throws -> TaskRecord {
         let run = try await tasks.create(
-            RunCreate(selector: TargetSelector(agents: [agent.name]), spec: TaskSpec(command: "true")), actor: "ops")
+            RunCreate(selector: TargetSelector(agents: [agent.name]), spec: TaskSpec(command: "true")), as: .test("ops")
+        )
         let first = run.tasks[0]
         return try await store.write { transaction in
             var task = first
@@ -61,5 +62,12 @@ final class CloudFixture: Sendable {
         register.journal = journal
         let final = register
         return try await store.write { try TaskRecovery.settle(final, agent: agent.id, $0) }
+    }
+}
+
+extension Principal {
+    /// An administrator who reaches everything.
+    static func test(_ name: String, role: Role = .admin, scope: Scope = Scope()) -> Principal {
+        Principal(name: name, token: .random(), role: role, scope: scope, source: "127.0.0.1")
     }
 }

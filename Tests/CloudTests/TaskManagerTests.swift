@@ -12,7 +12,8 @@ import Testing
         for name in ["web-1", "web-2"] { _ = try await fixture.agent(name, labels: ["role": "web"]) }
         _ = try await fixture.agent("db-1", labels: ["role": "db"])
         let run = try await fixture.tasks.create(
-            RunCreate(selector: TargetSelector(labels: ["role": "web"]), spec: TaskSpec(command: "true")), actor: "ops")
+            RunCreate(selector: TargetSelector(labels: ["role": "web"]), spec: TaskSpec(command: "true")),
+            as: .test("ops"))
         #expect(run.tasks.map(\.agentName) == ["web-1", "web-2"])
         #expect(run.tasks.allSatisfy { $0.state == .pending && $0.stateText == "waiting for agent" })
         #expect(run.run.counts == ["pending": 2])
@@ -27,7 +28,7 @@ import Testing
         ] {
             let error = await #expect(throws: DeployError.self) {
                 try await fixture.tasks.create(
-                    RunCreate(selector: selector, spec: TaskSpec(command: "true")), actor: "ops")
+                    RunCreate(selector: selector, spec: TaskSpec(command: "true")), as: .test("ops"))
             }
             #expect(error?.code == code)
         }
@@ -39,15 +40,15 @@ import Testing
         _ = try await fixture.agent("web-1")
         let request = RunCreate(
             selector: TargetSelector(agents: ["web-1"]), spec: TaskSpec(command: "true"), idempotencyKey: "k1")
-        let first = try await fixture.tasks.create(request, actor: "ops")
-        let second = try await fixture.tasks.create(request, actor: "ops")
+        let first = try await fixture.tasks.create(request, as: .test("ops"))
+        let second = try await fixture.tasks.create(request, as: .test("ops"))
         #expect(first.run.id == second.run.id)
-        let other = try await fixture.tasks.create(request, actor: "li")
+        let other = try await fixture.tasks.create(request, as: .test("li"))
         #expect(other.run.id != first.run.id, "keys belong to their operator")
         var changed = request
         changed.spec.command = "false"
         let spec = changed
-        let error = await #expect(throws: DeployError.self) { try await fixture.tasks.create(spec, actor: "ops") }
+        let error = await #expect(throws: DeployError.self) { try await fixture.tasks.create(spec, as: .test("ops")) }
         #expect(error?.code == .conflict)
     }
 
@@ -95,7 +96,7 @@ import Testing
             _ = try await fixture.tasks.create(
                 RunCreate(
                     selector: TargetSelector(agents: [name]), spec: TaskSpec(command: "true"), idempotencyKey: "k"),
-                actor: "ops")
+                as: .test("ops"))
         }
         try await create("web-1")
         let error = await #expect(throws: DeployError.self) { try await create("web-2") }
@@ -109,7 +110,7 @@ import Testing
             let argument = JSONValue.string(String(repeating: "x", count: bytes))
             let spec = TaskSpec(command: "true", params: ["argv": .array([.string("true"), argument])])
             _ = try await fixture.tasks.create(
-                RunCreate(selector: TargetSelector(agents: ["web-1"]), spec: spec), actor: "ops")
+                RunCreate(selector: TargetSelector(agents: ["web-1"]), spec: spec), as: .test("ops"))
         }
         let error = await #expect(throws: DeployError.self) { try await create(1_000_000) }
         #expect(error?.code == .tooLarge)

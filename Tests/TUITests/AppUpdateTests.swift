@@ -10,7 +10,8 @@ import Testing
     @Test func `a link that comes up asks for everything again`() {
         var scene = Scene.live()
         scene.send(.backend(.offline(reason: "gone", attempt: 1, retry: nil)))
-        let info = ServerInfo(version: "1", protocol: 1, server: "s", actor: "wang", clock: Scene.start)
+        let info = ServerInfo(
+            version: "1", protocol: 1, server: "s", actor: "wang", role: .admin, scope: Scope(), clock: Scene.start)
         scene.send(.backend(.connected(info)))
         #expect(scene.takeEffects() == [.loadAgents, .loadRuns])
         #expect(scene.model.connection.isLive)

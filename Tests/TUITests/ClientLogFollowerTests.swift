@@ -124,7 +124,8 @@ import Testing
     // MARK: a made-up Cloud
 
     fileprivate static let task: TaskID = .random()
-    private static let info = ServerInfo(version: "0", protocol: 1, server: "s", actor: "o", clock: .now())
+    private static let info = ServerInfo(
+        version: "0", protocol: 1, server: "s", actor: "o", role: .admin, scope: Scope(), clock: .now())
 
     fileprivate static func chunk(_ seq: Int64, offset: Int64, _ text: String) -> LogChunk {
         LogChunk(

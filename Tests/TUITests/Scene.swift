@@ -25,7 +25,11 @@ struct Scene {
         scene.send(.contexts(ContextList(items: [other, context], current: "prod-cn")))
         scene.send(.backend(.connecting(context: "prod-cn")))
         scene.send(
-            .backend(.connected(ServerInfo(version: "0.1.0", protocol: 1, server: "s1", actor: "wang", clock: start))))
+            .backend(
+                .connected(
+                    ServerInfo(
+                        version: "0.1.0", protocol: 1, server: "s1", actor: "wang", role: .admin, scope: Scope(),
+                        clock: start))))
         scene.send(.agents(agents))
         scene.send(.runs([run]))
         scene.effects = []

@@ -143,6 +143,7 @@ final class CloudSession: Sendable {
             uplink.acknowledge(TaskReference(taskID: ack.taskID, attempt: ack.attempt), through: ack.seq)
         case .completeAck(let reference): await runner.acknowledgeEnd(reference)
         case .heartbeat: break
+        case .enrolled, .certificate, .auditQuery: throw DeployError(.unsupported, "pending")
         case .error(let error):
             logger.warning(
                 "the Cloud refused a message",

@@ -37,7 +37,7 @@ struct APIRouter {
     }
 
     /// Why a request for a WebSocket was not upgraded.
-    private func refusal(_ request: Request, _ kind: TokenRole) async -> Response {
+    private func refusal(_ request: Request, _ kind: TokenKind) async -> Response {
         guard request.uri.query == nil else {
             return Self.failure(DeployError(.invalidArgument, "tokens and options are not taken from the URL"))
         }

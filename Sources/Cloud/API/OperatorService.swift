@@ -10,13 +10,17 @@ struct OperatorService: Sendable {
     let feed: LogFeed
     let replica: String
 
-    func info(actor: String) -> ServerInfo {
+    func info(_ principal: Principal) -> ServerInfo {
         ServerInfo(
-            version: ProtocolVersion.product, protocol: ProtocolVersion.current, server: replica, actor: actor,
-            clock: .now())
+            version: ProtocolVersion.product, protocol: ProtocolVersion.current, server: replica,
+            actor: principal.name, role: principal.role, scope: principal.scope, clock: .now())
     }
 
-    func agents(_ query: AgentListQuery) async throws -> Page<AgentInfo> {
+    func create(_ request: RunCreate, as principal: Principal) async throws -> RunDetail {
+        try await tasks.create(request, as: principal)
+    }
+
+    func agents(_ query: AgentListQuery, as principal: Principal) async throws -> Page<AgentInfo> {
         let limit = try Self.limit(query.limit, default: 200)
         return try await store.read { transaction in
             var items: [AgentInfo] = []
@@ -33,14 +37,14 @@ struct OperatorService: Sendable {
         }
     }
 
-    func agent(_ name: String) async throws -> AgentInfo {
+    func agent(_ name: String, as principal: Principal) async throws -> AgentInfo {
         guard let agent = try await store.read({ try AgentTable.find(nameOrID: name, $0) }) else {
             throw DeployError(.notFound, "no agent is called '\(name.prefix(128))'", hint: "tiangong agent list")
         }
         return agent
     }
 
-    func runs(_ query: TaskListQuery) async throws -> Page<RunRecord> {
+    func runs(_ query: TaskListQuery, as principal: Principal) async throws -> Page<RunRecord> {
         let limit = try Self.limit(query.limit, default: 50)
         let cursor = try ListCursor(query.cursor)
         return try await store.read { transaction in
@@ -49,7 +53,7 @@ struct OperatorService: Sendable {
         }
     }
 
-    func run(_ prefix: String) async throws -> RunDetail {
+    func run(_ prefix: String, as principal: Principal) async throws -> RunDetail {
         try await store.read { transaction in
             let id = try Self.runID(prefix, transaction)
             guard let run = try RunTable.find(id: id, transaction) else { throw Self.missing("run", prefix) }
@@ -57,10 +61,10 @@ struct OperatorService: Sendable {
         }
     }
 
-    func taskList(_ query: TaskListQuery) async throws -> Page<TaskRecord> {
+    func taskList(_ query: TaskListQuery, as principal: Principal) async throws -> Page<TaskRecord> {
         let limit = try Self.limit(query.limit, default: 50)
         let cursor = try ListCursor(query.cursor)
-        let agentID = if let name = query.agent { try await agent(name).id } else { AgentID?.none }
+        let agentID = if let name = query.agent { try await agent(name, as: principal).id } else { AgentID?.none }
         return try await store.read { transaction in
             let items = try TaskTable.list(
                 state: query.state, agentID: agentID, runID: query.runID, before: cursor, limit: limit, transaction)
@@ -83,7 +87,7 @@ struct OperatorService: Sendable {
         }
     }
 
-    func task(_ prefix: String) async throws -> TaskDetail {
+    func task(_ prefix: String, as principal: Principal) async throws -> TaskDetail {
         try await store.read { transaction in
             let task = try Self.task(prefix, transaction)
             guard let run = try RunTable.find(id: task.runID, transaction) else { throw Self.missing("run", prefix) }
@@ -91,7 +95,7 @@ struct OperatorService: Sendable {
         }
     }
 
-    func cancel(_ request: CancelRequest) async throws -> CancelReply {
+    func cancel(_ request: CancelRequest, as principal: Principal) async throws -> CancelReply {
         let ids = try await store.read { transaction -> [TaskID] in
             switch (request.taskID, request.runID) {
             case (let prefix?, nil): return [try Self.task(prefix, transaction).id]
@@ -103,7 +107,7 @@ struct OperatorService: Sendable {
         return CancelReply(tasks: Self.fitting(try await tasks.cancel(ids, grace: request.grace)))
     }
 
-    func logState(_ prefix: String) async throws -> LogState {
+    func logState(_ prefix: String, as principal: Principal) async throws -> LogState {
         try await store.read { transaction in
             let task = try Self.task(prefix, transaction)
             return LogState(task: task, nextSeq: try LogTable.nextSeq(task.id, attempt: task.attempt, transaction))

@@ -7,7 +7,7 @@ import Crypto
 /// Who is at the other end, as the verified credential says, never as the message says.
 enum Identity: Sendable, Equatable {
     /// A person or script, by name.
-    case `operator`(name: String, token: TokenID)
+    case `operator`(Principal)
     /// One agent.
     case agent(AgentID, token: TokenID)
 }
@@ -47,7 +47,7 @@ struct TokenVault: Sendable {
 
     /// The identity behind a token; throws `unauthenticated` for anything unknown, expired or revoked, and
     /// `forbidden` when it is of another kind than the endpoint takes.
-    func verify(_ text: String, kind: TokenRole) async throws -> Identity {
+    func verify(_ text: String, kind: TokenKind) async throws -> Identity {
         let refusal = DeployError(.unauthenticated, "the token is not valid")
         let parts = text.split(separator: "_", maxSplits: 3, omittingEmptySubsequences: false)
         guard text.utf8.count <= 256, parts.count == 4, parts[0] == "tg", let id = TokenID(String(parts[2])) else {
@@ -67,14 +67,15 @@ struct TokenVault: Sendable {
         } finish: { _ in
         }  // for people; nothing waits for it
         switch (record.kind, record.agentID) {
-        case (.operator, _): return .operator(name: record.name, token: id)
+        case (.operator, _):
+            return .operator(Principal(name: record.name, token: id, role: .admin, scope: Scope(), source: ""))
         case (.agent, let agentID?): return .agent(agentID, token: id)
         case (.agent, nil): throw refusal
         }
     }
 
     private static func make(
-        kind: TokenRole, name: String, agentID: AgentID?, expiresAt: Timestamp?
+        kind: TokenKind, name: String, agentID: AgentID?, expiresAt: Timestamp?
     ) -> (text: String, record: TokenRecord) {
         let id = TokenID.random()
         let salt = random(16)

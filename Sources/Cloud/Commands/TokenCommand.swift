@@ -34,7 +34,7 @@ struct TokenCreate: AsyncParsableCommand {
 
     func run() async throws {
         do {
-            guard let kind = TokenRole(rawValue: kind) else {
+            guard let kind = TokenKind(rawValue: kind) else {
                 throw DeployError(.invalidArgument, "'\(kind)' is neither operator nor agent")
             }
             let expiry = try expires.map { text throws(DeployError) in

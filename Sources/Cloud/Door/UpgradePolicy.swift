@@ -9,7 +9,7 @@ struct UpgradePolicy: Sendable {
     let vault: TokenVault
 
     /// The WebSocket paths, and the kind of credential each takes.
-    static let endpoints: [String: TokenRole] = ["/ws/agent": .agent, "/ws/operator": .operator]
+    static let endpoints: [String: TokenKind] = ["/ws/agent": .agent, "/ws/operator": .operator]
 
     /// The identity of an upgrade request; throws what the plain HTTP answer will say.
     func identity(for head: HTTPRequestHead) async throws -> Identity {
@@ -20,7 +20,7 @@ struct UpgradePolicy: Sendable {
     }
 
     /// The identity behind an `Authorization` header; throws `unauthenticated` or `forbidden`.
-    func identity(authorization: [String], kind: TokenRole) async throws -> Identity {
+    func identity(authorization: [String], kind: TokenKind) async throws -> Identity {
         guard authorization.count == 1, let value = authorization.first, value.lowercased().hasPrefix("bearer ") else {
             throw DeployError(.unauthenticated, "an Authorization: Bearer header is needed")
         }

@@ -9,7 +9,7 @@ import Synchronization
 final class OperatorSession: Sendable {
     let link: WebSocketLink
     let changes = ChangeFeed()
-    private let actor: String
+    let principal: Principal
     private let service: OperatorService
     private let viewers = Mutex<[TaskID: LogViewer]>([:])
     private let work: AsyncStream<@Sendable () async -> Void>.Continuation
@@ -18,9 +18,9 @@ final class OperatorSession: Sendable {
     /// The most logs one link may follow at once.
     private static let maximumViewers = 20_000
 
-    init(link: WebSocketLink, actor: String, service: OperatorService) {
+    init(link: WebSocketLink, principal: Principal, service: OperatorService) {
         self.link = link
-        self.actor = actor
+        self.principal = principal
         self.service = service
         (jobs, work) = AsyncStream.makeStream()
     }
@@ -50,7 +50,7 @@ final class OperatorSession: Sendable {
         do throws(OperatorFrameError) {
             let (id, request) = try OperatorRequest.decode(frame)
             do {
-                if let reply = try await answer(request, id) { await send(reply) }
+                try await answer(request, id)
             } catch {
                 await send(OperatorMessage.errorFrame(id: id, DeployError(wrapping: error)))
             }
@@ -64,34 +64,26 @@ final class OperatorSession: Sendable {
         try? await link.outbox.send(frame, lane: .control)
     }
 
-    /// The answer to a request, or nil when it has been sent already because more frames follow it.
-    private func answer(_ request: OperatorRequest, _ id: String) async throws -> WireFrame? {
+    /// Answers a request; what follows on this link begins only after the answer has been sent.
+    private func answer(_ request: OperatorRequest, _ id: String) async throws {
         switch request {
-        case .serverInfo: return OperatorMessage.reply(id: id, service.info(actor: actor))
-        case .agentList(let query): return OperatorMessage.reply(id: id, try await service.agents(query))
-        case .agentShow(let query): return OperatorMessage.reply(id: id, try await service.agent(query.id))
         case .runCreate(let request):
-            let detail = try await service.tasks.create(request, actor: actor)
-            // The answer goes first, so that the client knows the tasks before their logs arrive.
+            try principal.require(.runCreate)
+            let detail = try await service.create(request, as: principal)
             await send(OperatorMessage.reply(id: id, OperatorService.fitting(detail)))
             if request.follow == true { for task in detail.tasks { try follow(task, from: 0, follow: true) } }
-            return nil
-        case .runList(let query): return OperatorMessage.reply(id: id, try await service.runs(query))
-        case .runShow(let query): return OperatorMessage.reply(id: id, try await service.run(query.id))
-        case .taskList(let query): return OperatorMessage.reply(id: id, try await service.taskList(query))
-        case .taskShow(let query): return OperatorMessage.reply(id: id, try await service.task(query.id))
-        case .taskCancel(let request): return OperatorMessage.reply(id: id, try await service.cancel(request))
         case .logOpen(let request):
-            let state = try await service.logState(request.taskID)
+            try principal.require(.logRead)
+            let state = try await service.logState(request.taskID, as: principal)
             await send(OperatorMessage.reply(id: id, state))
             try follow(state.task, from: request.fromSeq, follow: request.follow)
-            return nil
         case .logClose(let query):
             if let taskID = TaskID(query.id) { viewers.withLock { $0.removeValue(forKey: taskID) }?.stop() }
-            return OperatorMessage.reply(id: id, NoParameters())
+            await send(try await service.answer(request, as: principal).frame(id))
         case .eventsOpen:
+            await send(try await service.answer(request, as: principal).frame(id))
             if changes.open() { work.yield { await self.sendChanges() } }
-            return OperatorMessage.reply(id: id, NoParameters())
+        default: await send(try await service.answer(request, as: principal).frame(id))
         }
     }
 

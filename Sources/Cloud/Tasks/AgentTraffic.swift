@@ -73,6 +73,8 @@ struct AgentTraffic: Sendable {
     private func handle(_ message: AgentMessage, _ session: AgentSession, replyTo id: String?) async throws {
         switch message {
         case .register: return
+        case .enrol, .policy, .certificateRequest, .auditReport:
+            throw DeployError(.unsupported, "pending")
         case .heartbeat(let heartbeat): try await self.heartbeat(heartbeat, session, replyTo: id)
         case .status(let report): try await tasks.progress(report, from: session, replyTo: id)
         case .log(let header, let payload): try await ingest.take(header, payload: payload, from: session)

@@ -23,7 +23,8 @@ struct TaskManager: Sendable {
     // MARK: Making and ending
 
     /// Stores a run and its tasks, hands them to the agents that are here, and returns them as stored.
-    func create(_ request: RunCreate, actor: String) async throws -> RunDetail {
+    func create(_ request: RunCreate, as principal: Principal) async throws -> RunDetail {
+        let actor = principal.name
         try request.spec.validate()
         guard !request.selector.isEmpty else {
             throw DeployError(.invalidArgument, "no target", hint: "name agents with -a, labels with -l, or --all")

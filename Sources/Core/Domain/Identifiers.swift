@@ -78,7 +78,9 @@ public enum RunKind {}
 /// Marks an identifier of a task.
 public enum TaskKind {}
 /// Marks an identifier of a token.
-public enum TokenKind {}
+public enum CredentialKind {}
+/// Marks an identifier of an enrolment token.
+public enum EnrolmentKind {}
 
 /// Names one agent for ever.
 public typealias AgentID = Identifier<AgentKind>
@@ -87,4 +89,6 @@ public typealias RunID = Identifier<RunKind>
 /// Names one execution on one agent.
 public typealias TaskID = Identifier<TaskKind>
 /// Names one credential.
-public typealias TokenID = Identifier<TokenKind>
+public typealias TokenID = Identifier<CredentialKind>
+/// Names one enrolment token.
+public typealias EnrolmentID = Identifier<EnrolmentKind>

@@ -15,6 +15,14 @@ public enum AgentMessage: Sendable, Equatable {
     case log(TaskLogHeader, payload: ByteBuffer)
     /// `task_complete`.
     case complete(TaskCompletion)
+    /// `agent_enrol`: the only message of a link that was opened with an enrolment token.
+    case enrol(AgentEnrol)
+    /// `agent_policy`: the agent's own policy file has changed.
+    case policy(AgentPolicyReport)
+    /// `certificate_request`.
+    case certificateRequest(CertificateRequest)
+    /// `audit_report`: the answer to `audit_query`.
+    case auditReport(AuditReport)
     /// `error`: something the agent could not accept.
     case error(DeployError)
 
@@ -33,6 +41,10 @@ public enum AgentMessage: Sendable, Equatable {
         case "agent_heartbeat": return .heartbeat(try envelope.data())
         case "task_status": return .status(try envelope.data())
         case "task_complete": return .complete(try envelope.data())
+        case "agent_enrol": return .enrol(try envelope.data())
+        case "agent_policy": return .policy(try envelope.data())
+        case "certificate_request": return .certificateRequest(try envelope.data())
+        case "audit_report": return .auditReport(try envelope.data())
         case "error": return .error(try envelope.data())
         case "task_log":
             let header = try envelope.data(TaskLogHeader.self)
@@ -54,6 +66,10 @@ public enum AgentMessage: Sendable, Equatable {
         case .status(let data): FrameBuilder.frame("task_status", id: id, data)
         case .log(let header, let payload): FrameBuilder.frame("task_log", id: id, header, payload: payload)
         case .complete(let data): FrameBuilder.frame("task_complete", id: id, data)
+        case .enrol(let data): FrameBuilder.frame("agent_enrol", id: id, data)
+        case .policy(let data): FrameBuilder.frame("agent_policy", id: id, data)
+        case .certificateRequest(let data): FrameBuilder.frame("certificate_request", id: id, data)
+        case .auditReport(let data): FrameBuilder.frame("audit_report", id: id, data)
         case .error(let data): FrameBuilder.frame("error", id: id, data)
         }
     }
@@ -73,6 +89,12 @@ public enum CloudMessage: Sendable, Equatable {
     case completeAck(TaskReference)
     /// `task_cancel`.
     case cancel(TaskCancel)
+    /// `agent_enrolled`: the answer to `agent_enrol`; the link ends after it.
+    case enrolled(AgentEnrolled)
+    /// `certificate`: the answer to `certificate_request`.
+    case certificate(CertificateIssued)
+    /// `audit_query`.
+    case auditQuery(AuditInquiry)
     /// `error`: something the Cloud could not accept; the link stays.
     case error(DeployError)
 
@@ -87,6 +109,9 @@ public enum CloudMessage: Sendable, Equatable {
         case "task_log_ack": message = .logAck(try envelope.data())
         case "task_complete_ack": message = .completeAck(try envelope.data())
         case "task_cancel": message = .cancel(try envelope.data())
+        case "agent_enrolled": message = .enrolled(try envelope.data())
+        case "certificate": message = .certificate(try envelope.data())
+        case "audit_query": message = .auditQuery(try envelope.data())
         case "error": message = .error(try envelope.data())
         case let other: throw DeployError(.unsupported, "type '\(other)' is not one the Cloud may send")
         }
@@ -102,6 +127,9 @@ public enum CloudMessage: Sendable, Equatable {
         case .logAck(let data): FrameBuilder.frame("task_log_ack", id: id, data)
         case .completeAck(let data): FrameBuilder.frame("task_complete_ack", id: id, data)
         case .cancel(let data): FrameBuilder.frame("task_cancel", id: id, data)
+        case .enrolled(let data): FrameBuilder.frame("agent_enrolled", id: id, data)
+        case .certificate(let data): FrameBuilder.frame("certificate", id: id, data)
+        case .auditQuery(let data): FrameBuilder.frame("audit_query", id: id, data)
         case .error(let data): FrameBuilder.frame("error", id: id, data)
         }
     }

@@ -29,9 +29,17 @@ public struct AgentRegister: Sendable, Equatable, Codable {
     public var maxConcurrency: Int?
     /// Every task it still answers for; absent means it keeps no journal.
     public var journal: [JournalEntry]?
+    /// Its own policy; absent when it does not tell.
+    public var policy: AgentPolicyReport?
+    /// The newest checkpoint of its own audit.
+    public var auditHead: AuditCheckpoint?
+    /// The newest checkpoint of the Cloud's audit it holds.
+    public var cloudHead: AuditCheckpoint?
 
     enum CodingKeys: String, CodingKey {
-        case name, hostname, ip, os, arch, version, environment, labels, executors, journal
+        case name, hostname, ip, os, arch, version, environment, labels, executors, journal, policy
+        case auditHead = "audit_head"
+        case cloudHead = "cloud_head"
         case `protocol` = "protocol"
         case agentID = "agent_id"
         case maxConcurrency = "max_concurrency"
@@ -108,6 +116,16 @@ public struct AgentHeartbeat: Sendable, Equatable, Codable {
     public var disk: Int64?
     /// The agent's clock.
     public var clock: Timestamp?
+    /// The newest checkpoint of its own audit.
+    public var auditHead: AuditCheckpoint?
+    /// The newest checkpoint of the Cloud's audit it holds.
+    public var cloudHead: AuditCheckpoint?
+
+    enum CodingKeys: String, CodingKey {
+        case running, queued, load, memory, disk, clock
+        case auditHead = "audit_head"
+        case cloudHead = "cloud_head"
+    }
 
     /// A heartbeat; set what is known.
     public init() {}

@@ -13,9 +13,12 @@ public struct AgentStatusReply: Sendable, Equatable, Codable {
     public var heartbeatInterval: Double
     /// For each unfinished task, the seq the Cloud wants next.
     public var expect: [Expectation]
+    /// The newest checkpoint of the Cloud's audit, for the agent to keep.
+    public var auditHead: AuditCheckpoint?
 
     enum CodingKeys: String, CodingKey {
         case status, epoch, expect
+        case auditHead = "audit_head"
         case agentID = "agent_id"
         case heartbeatInterval = "heartbeat_interval"
     }
@@ -59,9 +62,12 @@ public struct HeartbeatReply: Sendable, Equatable, Codable {
     public var clock: Timestamp?
     /// The Cloud's clock.
     public var serverClock: Timestamp
+    /// The newest checkpoint of the Cloud's audit, for the agent to keep.
+    public var auditHead: AuditCheckpoint?
 
     enum CodingKeys: String, CodingKey {
         case clock
+        case auditHead = "audit_head"
         case serverClock = "server_clock"
     }
 

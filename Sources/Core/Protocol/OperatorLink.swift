@@ -29,6 +29,46 @@ public enum OperatorRequest: Sendable, Equatable {
     case logClose(ObjectQuery)
     /// `events_open` → ``NoParameters``, then `agent_changed`, `task_changed` for as long as the link lasts.
     case eventsOpen
+    /// `agent_update` → ``AgentInfo``.
+    case agentUpdate(AgentUpdate)
+    /// `agent_remove` → ``NoParameters``.
+    case agentRemove(ObjectQuery)
+    /// `policy_list` → ``Page`` of ``PolicyRecord``.
+    case policyList
+    /// `policy_show` → ``PolicyRecord``.
+    case policyShow(ObjectQuery)
+    /// `policy_put` → ``PolicyRecord``.
+    case policyPut(PolicyPut)
+    /// `policy_remove` → ``NoParameters``.
+    case policyRemove(ObjectQuery)
+    /// `policy_test` → ``PolicyTestReply``.
+    case policyTest(PolicyTest)
+    /// `audit_list` → ``Page`` of ``AuditRecord``.
+    case auditList(AuditQuery)
+    /// `audit_show` → ``AuditRecord``.
+    case auditShow(ObjectQuery)
+    /// `audit_export` → ``Page`` of ``AuditRecord``.
+    case auditExport(AuditQuery)
+    /// `audit_verify` → ``AuditVerification``.
+    case auditVerify(AuditVerify)
+    /// `operator_list` → ``Page`` of ``OperatorInfo``.
+    case operatorList
+    /// `operator_put` → ``OperatorInfo``.
+    case operatorPut(OperatorPut)
+    /// `operator_remove` → ``NoParameters``.
+    case operatorRemove(ObjectQuery)
+    /// `token_list` → ``Page`` of ``TokenInfo``.
+    case tokenList
+    /// `token_create` → ``SecretIssued``.
+    case tokenCreate(TokenRequest)
+    /// `token_revoke` → ``NoParameters``.
+    case tokenRevoke(ObjectQuery)
+    /// `enrolment_list` → ``Page`` of ``EnrolmentInfo``.
+    case enrolmentList
+    /// `enrolment_create` → ``SecretIssued``.
+    case enrolmentCreate(EnrolmentCreate)
+    /// `enrolment_revoke` → ``NoParameters``.
+    case enrolmentRevoke(ObjectQuery)
 
     /// Reads a frame; throws `unsupported` for an unknown type and `invalid_argument` for bad data. Never traps.
     public static func decode(_ frame: WireFrame) throws(OperatorFrameError) -> (id: String, request: OperatorRequest) {
@@ -57,6 +97,26 @@ public enum OperatorRequest: Sendable, Equatable {
         case "log_open": .logOpen(try envelope.data())
         case "log_close": .logClose(try envelope.data())
         case "events_open": .eventsOpen
+        case "agent_update": .agentUpdate(try envelope.data())
+        case "agent_remove": .agentRemove(try envelope.data())
+        case "policy_list": .policyList
+        case "policy_show": .policyShow(try envelope.data())
+        case "policy_put": .policyPut(try envelope.data())
+        case "policy_remove": .policyRemove(try envelope.data())
+        case "policy_test": .policyTest(try envelope.data())
+        case "audit_list": .auditList(try envelope.data())
+        case "audit_show": .auditShow(try envelope.data())
+        case "audit_export": .auditExport(try envelope.data())
+        case "audit_verify": .auditVerify(try envelope.data())
+        case "operator_list": .operatorList
+        case "operator_put": .operatorPut(try envelope.data())
+        case "operator_remove": .operatorRemove(try envelope.data())
+        case "token_list": .tokenList
+        case "token_create": .tokenCreate(try envelope.data())
+        case "token_revoke": .tokenRevoke(try envelope.data())
+        case "enrolment_list": .enrolmentList
+        case "enrolment_create": .enrolmentCreate(try envelope.data())
+        case "enrolment_revoke": .enrolmentRevoke(try envelope.data())
         default: throw DeployError(.unsupported, "type '\(envelope.head.type)' is not one an operator may send")
         }
     }
@@ -76,6 +136,26 @@ public enum OperatorRequest: Sendable, Equatable {
         case .logOpen(let data): FrameBuilder.frame("log_open", id: id, data)
         case .logClose(let data): FrameBuilder.frame("log_close", id: id, data)
         case .eventsOpen: FrameBuilder.frame("events_open", id: id, NoParameters())
+        case .agentUpdate(let data): FrameBuilder.frame("agent_update", id: id, data)
+        case .agentRemove(let data): FrameBuilder.frame("agent_remove", id: id, data)
+        case .policyList: FrameBuilder.frame("policy_list", id: id, NoParameters())
+        case .policyShow(let data): FrameBuilder.frame("policy_show", id: id, data)
+        case .policyPut(let data): FrameBuilder.frame("policy_put", id: id, data)
+        case .policyRemove(let data): FrameBuilder.frame("policy_remove", id: id, data)
+        case .policyTest(let data): FrameBuilder.frame("policy_test", id: id, data)
+        case .auditList(let data): FrameBuilder.frame("audit_list", id: id, data)
+        case .auditShow(let data): FrameBuilder.frame("audit_show", id: id, data)
+        case .auditExport(let data): FrameBuilder.frame("audit_export", id: id, data)
+        case .auditVerify(let data): FrameBuilder.frame("audit_verify", id: id, data)
+        case .operatorList: FrameBuilder.frame("operator_list", id: id, NoParameters())
+        case .operatorPut(let data): FrameBuilder.frame("operator_put", id: id, data)
+        case .operatorRemove(let data): FrameBuilder.frame("operator_remove", id: id, data)
+        case .tokenList: FrameBuilder.frame("token_list", id: id, NoParameters())
+        case .tokenCreate(let data): FrameBuilder.frame("token_create", id: id, data)
+        case .tokenRevoke(let data): FrameBuilder.frame("token_revoke", id: id, data)
+        case .enrolmentList: FrameBuilder.frame("enrolment_list", id: id, NoParameters())
+        case .enrolmentCreate(let data): FrameBuilder.frame("enrolment_create", id: id, data)
+        case .enrolmentRevoke(let data): FrameBuilder.frame("enrolment_revoke", id: id, data)
         }
     }
 }

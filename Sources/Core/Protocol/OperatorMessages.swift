@@ -214,15 +214,23 @@ public struct ServerInfo: Sendable, Codable, Equatable {
     public var server: String
     /// The operator the credential belongs to.
     public var actor: String
+    /// What the credential may do at most.
+    public var role: Role
+    /// Which agents it reaches.
+    public var scope: Scope
     /// The server's clock.
     public var clock: Timestamp
 
     /// Facts about the server.
-    public init(version: String, protocol: Int, server: String, actor: String, clock: Timestamp) {
+    public init(
+        version: String, protocol: Int, server: String, actor: String, role: Role, scope: Scope, clock: Timestamp
+    ) {
         self.version = version
         self.protocol = `protocol`
         self.server = server
         self.actor = actor
+        self.role = role
+        self.scope = scope
         self.clock = clock
     }
 }

@@ -73,7 +73,7 @@ public struct CertificateAuthority: Sendable {
         let key = P256.Signing.PrivateKey()
         let name = try DistinguishedName {
             OrganizationName("Tiangong Deploy")
-            CommonName("Tiangong CA \(Identifier<TokenKind>.random().short)")
+            CommonName("Tiangong CA \(TokenID.random().short)")
         }
         let certificate = try Self.sign(
             subject: name, issuer: name, publicKey: key.publicKey, issuerKey: key, days: Self.authorityDays,

@@ -3,18 +3,10 @@
 
 import Core
 
-/// What a credential is for; each endpoint accepts one kind.
-public enum TokenRole: String, Sendable, CaseIterable {
-    /// A person or a script that gives orders.
-    case `operator`
-    /// One agent.
-    case agent
-}
-
 /// A credential as stored: never the secret itself.
 struct TokenRecord: Sendable, Equatable {
     var id: TokenID
-    var kind: TokenRole
+    var kind: TokenKind
     var name: String
     var agentID: AgentID?
     var salt: String
@@ -61,7 +53,7 @@ enum TokenTable {
     }
 
     private static func token(_ row: SQLRow) -> TokenRecord? {
-        guard let id = TokenID(row.text(0)), let kind = TokenRole(rawValue: row.text(1)) else { return nil }
+        guard let id = TokenID(row.text(0)), let kind = TokenKind(rawValue: row.text(1)) else { return nil }
         func time(_ index: Int) -> Timestamp? { row.optionalInteger(index).map { Timestamp(milliseconds: $0) } }
         return TokenRecord(
             id: id, kind: kind, name: row.text(2), agentID: row.optionalText(3).flatMap { AgentID($0) },
