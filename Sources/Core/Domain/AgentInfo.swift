@@ -49,6 +49,10 @@ public struct AgentInfo: Sendable, Hashable, Codable, Identifiable {
     public var epoch: Int64
     /// When its token was made.
     public var createdAt: Timestamp
+    /// The mode of the agent's own policy file; nil when it has not told one that can be used.
+    public var policyMode: GuardMode?
+    /// Whether its own policy file lets tasks enter the host's namespaces; nil when it has not told.
+    public var hostNamespaces: Bool?
 
     enum CodingKeys: String, CodingKey {
         case id, name, status, labels, environment, hostname, ip, os, arch, version, executors, running, queued, load,
@@ -57,6 +61,8 @@ public struct AgentInfo: Sendable, Hashable, Codable, Identifiable {
         case lastSeen = "last_seen"
         case connectedAt = "connected_at"
         case createdAt = "created_at"
+        case policyMode = "policy_mode"
+        case hostNamespaces = "host_namespaces"
     }
 
     /// An agent that has never connected; set what is known.
