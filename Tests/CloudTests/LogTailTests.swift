@@ -40,7 +40,7 @@ import Testing
         #expect(await seqs(first) == [0])
         var task = TaskRecord(
             id: .random(), runID: .random(), agentID: .random(), agentName: "a", type: "shell", command: "true",
-            as: .test("ops"),
+            actor: "ops",
             createdAt: .now(), expiresAt: nil)
         task.state = .succeeded
         task.logSeq = 1
@@ -57,7 +57,7 @@ import Testing
         let tail = LogTail()
         var task = TaskRecord(
             id: .random(), runID: .random(), agentID: .random(), agentName: "a", type: "shell", command: "true",
-            as: .test("ops"),
+            actor: "ops",
             createdAt: .now(), expiresAt: nil)
         task.logSeq = 3
         tail.end(task)

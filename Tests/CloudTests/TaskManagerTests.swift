@@ -32,7 +32,8 @@ import Testing
             }
             #expect(error?.code == code)
         }
-        #expect(try await fixture.service.taskList(TaskListQuery()).items.isEmpty, "nothing was stored")
+        #expect(
+            try await fixture.service.taskList(TaskListQuery(), as: .test("ops")).items.isEmpty, "nothing was stored")
     }
 
     @Test func `the same idempotency key gives the same run, another command a conflict`() async throws {
@@ -118,7 +119,8 @@ import Testing
         var cursor: String?
         var count = 0
         repeat {
-            let page = try await fixture.service.runs(TaskListQuery(cursor: cursor, limit: 200))
+            let page = try await fixture.service.runs(
+                TaskListQuery(cursor: cursor, limit: 200), as: .test("ops"))
             #expect(OperatorMessage.reply(id: "1", page).byteCount <= MessageLimits.message)
             count += page.items.count
             cursor = page.next
@@ -148,9 +150,11 @@ import Testing
         let fixture = try await CloudFixture()
         let agent = try await fixture.agent("web-1")
         let task = try await fixture.task(on: agent)
-        #expect(try await fixture.service.task(String(task.id.rawValue.prefix(8))).task.id == task.id)
+        #expect(try await fixture.service.task(String(task.id.rawValue.prefix(8)), as: .test("ops")).task.id == task.id)
         for (text, code) in [("abc", ErrorCode.invalidArgument), ("../..", .invalidArgument), ("zzzzzzzz", .notFound)] {
-            let error = await #expect(throws: DeployError.self) { try await fixture.service.task(text) }
+            let error = await #expect(throws: DeployError.self) {
+                try await fixture.service.task(text, as: .test("ops"))
+            }
             #expect(error?.code == code)
         }
     }
@@ -163,12 +167,15 @@ import Testing
         var seen: [TaskID] = []
         var cursor: String?
         repeat {
-            let page = try await fixture.service.taskList(TaskListQuery(cursor: cursor, limit: 10))
+            let page = try await fixture.service.taskList(
+                TaskListQuery(cursor: cursor, limit: 10), as: .test("ops"))
             seen += page.items.map(\.id)
             cursor = page.next
         } while cursor != nil
         #expect(seen.count == 25)
         #expect(Set(seen) == made)
-        await #expect(throws: DeployError.self) { try await fixture.service.taskList(TaskListQuery(cursor: "x'--")) }
+        await #expect(throws: DeployError.self) {
+            try await fixture.service.taskList(TaskListQuery(cursor: "x'--"), as: .test("ops"))
+        }
     }
 }

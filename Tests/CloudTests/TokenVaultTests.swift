@@ -11,11 +11,11 @@ import Testing
         let fixture = try await CloudFixture()
         let vault = TokenVault(store: fixture.store)
         let text = try await vault.createOperator(name: "ops", expiresAt: nil)
-        guard case .operator(let name, _) = try await vault.verify(text, kind: .operator) else {
+        guard case .operator(let principal) = try await vault.verify(text, kind: .operator) else {
             Issue.record("not an operator")
             return
         }
-        #expect(name == "ops")
+        #expect(principal.name == "ops")
         let error = await #expect(throws: DeployError.self) { try await vault.verify(text, kind: .agent) }
         #expect(error?.code == .forbidden)
     }
@@ -38,7 +38,8 @@ import Testing
         let fixture = try await CloudFixture()
         let vault = TokenVault(store: fixture.store)
         let text = try await vault.createOperator(name: "ops", expiresAt: nil)
-        guard case .operator(_, let id) = try await vault.verify(text, kind: .operator) else { return }
+        guard case .operator(let principal) = try await vault.verify(text, kind: .operator) else { return }
+        let id = principal.token
         #expect(try await fixture.store.write { try TokenTable.revoke(id, $0) })
         await #expect(throws: DeployError.self) { try await vault.verify(text, kind: .operator) }
         #expect(try await fixture.store.write { try TokenTable.revoke(id, $0) } == false)
@@ -61,7 +62,7 @@ import Testing
             case .agent(let two, _) = try await vault.verify(second, kind: .agent)
         else { return }
         #expect(one == two)
-        #expect(try await fixture.service.agent("web-1").labels == ["role": "web"])
+        #expect(try await fixture.service.agent("web-1", as: .test("ops")).labels == ["role": "web"])
     }
 
     @Test(arguments: ["", "a b", "-x", "a,b", "a=b", "\u{7f}", "天"])

@@ -6,8 +6,16 @@ import Core
 /// The tables, as ordered steps that are applied once each and never edited afterwards. Portable SQL: times are
 /// milliseconds since 1970 in integers, structured values are JSON in text.
 enum Schema {
-    static let migrations: [[String]] = [
-        [
+    /// One step.
+    struct Migration: Sendable {
+        /// Run in this order.
+        let statements: [String]
+        /// Fills new tables from old ones where that takes more than portable SQL.
+        var fill: @Sendable (any SQLTransaction) throws -> Void = { _ in }
+    }
+
+    static let migrations = [
+        Migration(statements: [
             """
             CREATE TABLE agents (
               id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, labels TEXT NOT NULL, reported_labels TEXT NOT NULL,
@@ -58,8 +66,84 @@ enum Schema {
               stream TEXT NOT NULL, byte_offset BIGINT NOT NULL, at BIGINT NOT NULL, codec TEXT NOT NULL,
               raw_length BIGINT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (task_id, attempt, seq))
             """,
-        ]
+        ]),
+        security,
     ]
+
+    /// Who may do what, what may run where, and the record of it.
+    private static let security = Migration(
+        statements: [
+            """
+            CREATE TABLE operators (
+              name TEXT PRIMARY KEY, role TEXT NOT NULL, environments TEXT, labels TEXT NOT NULL,
+              created_at BIGINT NOT NULL, disabled_at BIGINT)
+            """,
+            // Before this version every operator could do everything.
+            """
+            INSERT INTO operators (name, role, environments, labels, created_at)
+            SELECT name, 'admin', NULL, '{}', min(created_at) FROM tokens WHERE kind = 'operator' GROUP BY name
+            """,
+            "ALTER TABLE tokens ADD COLUMN role TEXT",
+            "ALTER TABLE tokens ADD COLUMN environments TEXT",
+            "ALTER TABLE tokens ADD COLUMN labels TEXT NOT NULL DEFAULT '{}'",
+            "CREATE INDEX tokens_by_name ON tokens (name, kind)",
+            "CREATE INDEX tokens_by_agent ON tokens (agent_id)",
+            "CREATE INDEX tokens_by_revocation ON tokens (revoked_at)",
+            "CREATE INDEX tokens_by_expiry ON tokens (expires_at)",
+            """
+            CREATE TABLE enrolment_tokens (
+              id TEXT PRIMARY KEY, salt TEXT NOT NULL, hash TEXT NOT NULL, environment TEXT NOT NULL,
+              labels TEXT NOT NULL, name_prefix TEXT NOT NULL, sources TEXT NOT NULL, uses_left BIGINT NOT NULL,
+              actor TEXT NOT NULL, created_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, revoked_at BIGINT)
+            """,
+            "CREATE INDEX enrolment_tokens_by_time ON enrolment_tokens (created_at, id)",
+            """
+            CREATE TABLE client_certificates (
+              serial TEXT PRIMARY KEY, agent_id TEXT NOT NULL REFERENCES agents (id), not_after BIGINT NOT NULL,
+              issued_at BIGINT NOT NULL, revoked_at BIGINT)
+            """,
+            "CREATE INDEX client_certificates_by_agent ON client_certificates (agent_id)",
+            "UPDATE agents SET environment = 'default' WHERE environment = ''",
+            "ALTER TABLE agents ADD COLUMN policy TEXT",
+            "ALTER TABLE agents ADD COLUMN reported_environment TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE agents ADD COLUMN removed_at BIGINT",
+            "CREATE INDEX agents_by_environment ON agents (environment)",
+            """
+            CREATE TABLE agent_labels (
+              agent_id TEXT NOT NULL REFERENCES agents (id), name TEXT NOT NULL, value TEXT NOT NULL,
+              PRIMARY KEY (agent_id, name))
+            """,
+            """
+            CREATE TABLE policies (
+              name TEXT PRIMARY KEY, environments TEXT, labels TEXT NOT NULL, policy TEXT NOT NULL,
+              warnings TEXT NOT NULL, actor TEXT NOT NULL, updated_at BIGINT NOT NULL)
+            """,
+            """
+            CREATE TABLE audit (
+              seq BIGINT PRIMARY KEY, ts BIGINT NOT NULL, action TEXT NOT NULL, actor TEXT NOT NULL, agent TEXT,
+              env TEXT, task TEXT, verdict TEXT, record TEXT NOT NULL, hash TEXT NOT NULL)
+            """,
+            "CREATE INDEX audit_by_time ON audit (ts, seq)",
+            "CREATE INDEX audit_by_actor ON audit (actor, seq)",
+            "CREATE INDEX audit_by_action ON audit (action, seq)",
+            "CREATE INDEX audit_by_agent ON audit (agent, seq)",
+            "CREATE INDEX audit_by_env ON audit (env, seq)",
+            "CREATE INDEX audit_by_task ON audit (task, seq)",
+            """
+            CREATE TABLE audit_checkpoints (
+              chain TEXT NOT NULL, seq BIGINT NOT NULL, checkpoint TEXT NOT NULL, PRIMARY KEY (chain, seq))
+            """,
+        ],
+        fill: { transaction in
+            for row in try transaction.rows("SELECT id, labels FROM agents", []) {
+                let labels: [String: String] = StoredJSON.value(row.text(1)) ?? [:]
+                for (name, value) in labels {
+                    try transaction.execute(
+                        "INSERT INTO agent_labels (agent_id, name, value) VALUES (?, ?, ?)",
+                        [.text(row.text(0)), .text(name), .text(value)])
+                }
+            }
+        })
 
     /// Applies what is missing, each step whole or not at all.
     ///
@@ -77,8 +161,9 @@ enum Schema {
                     "the database is of a newer version (schema \(applied), this program knows \(migrations.count))",
                     hint: "start the newer tiangong-cloud, or restore a backup")
             }
-            for (index, steps) in migrations.enumerated().dropFirst(Int(applied)) {
-                for step in steps { try transaction.execute(step, []) }
+            for (index, migration) in migrations.enumerated().dropFirst(Int(clamping: applied)) {
+                for statement in migration.statements { try transaction.execute(statement, []) }
+                try migration.fill(transaction)
                 try transaction.execute(
                     "INSERT INTO schema_migrations (version, applied_at) VALUES (?, ?)",
                     [.integer(index + 1), .integer(Timestamp.now().milliseconds)])
