@@ -16,6 +16,8 @@ final class LogProgress: Sendable {
         var lengths: [LogStream: Int64]
         /// The last committed seq that was acknowledged.
         var acked: Int64
+        /// What a foreign agent calls its first chunk: 0, or 1 for those that count from one.
+        var firstSeq: Int64?
     }
 
     private struct State {
@@ -86,8 +88,15 @@ struct LogIngest: Sendable {
     func take(_ header: TaskLogHeader, payload: ByteBuffer, from session: AgentSession) async throws {
         let attempt = header.attempt ?? 1
         try await load(header.taskID, attempt: attempt, session)
-        if header.seq != nil {
+        if let seq = header.seq {
             var header = header
+            if !session.acknowledges {
+                let first = session.logs.update(header.taskID) { task -> Int64 in
+                    if task.firstSeq == nil { task.firstSeq = task.nextSeq == 0 && seq == 1 ? 1 : 0 }
+                    return task.firstSeq ?? 0
+                }
+                header.seq = seq - (first ?? 0)
+            }
             header.offset = header.offset ?? session.logs.task(header.taskID)?.lengths[header.stream ?? .stdout] ?? 0
             try store(try header.chunk(payload: payload), header.taskID, attempt, session)
         } else {
@@ -155,7 +164,7 @@ struct LogIngest: Sendable {
             guard chunk.seq < expected else {
                 throw DeployError(.conflict, "task \(id): log seq \(chunk.seq) came where \(expected) is next")
             }
-            acknowledge(id, attempt, upTo: session.logs.task(id)?.acked ?? -1, session)
+            compare(chunk, id, attempt, session)
             return
         }
         let bytes = chunk.payload.readableBytes + 256
@@ -175,6 +184,23 @@ struct LogIngest: Sendable {
                 logger.error("log chunk not stored", metadata: ["task.id": "\(id)", "error": "\(error)"])
                 session.link.close(CloseReason(code: 1011, reason: "log could not be stored"))
             }
+        }
+    }
+
+    /// A chunk that came before is acknowledged again when it is the same; when it is not, the first stands.
+    private func compare(_ chunk: LogChunk, _ id: TaskID, _ attempt: Int, _ session: AgentSession) {
+        store.submit { transaction in
+            let first = try LogTable.page(id, attempt: attempt, from: chunk.seq, limit: 1, transaction).first
+            return first.map { $0.stream == chunk.stream && $0.codec == chunk.codec && $0.payload == chunk.payload }
+        } finish: { result in
+            guard case .success(false?) = result else {
+                return acknowledge(id, attempt, upTo: session.logs.task(id)?.acked ?? -1, session)
+            }
+            session.send(
+                .error(
+                    DeployError(
+                        .protocolError,
+                        "task \(id): log seq \(chunk.seq) came again with other content; the first stands")))
         }
     }
 

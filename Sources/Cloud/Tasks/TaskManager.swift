@@ -229,6 +229,9 @@ struct TaskManager: Sendable {
             guard let task = try TaskTable.find(id: completion.taskID, transaction), task.agentID == agentID,
                 task.attempt == completion.attempt ?? 1
             else { throw DeployError(.notFound, "task \(completion.taskID) is not this agent's") }
+            guard task.dispatchedAt != nil else {
+                throw DeployError(.conflict, "task \(task.id) was never handed over")
+            }
             let stored = try LogTable.nextSeq(task.id, attempt: task.attempt, transaction)
             if let length = completion.logSeq, stored < length {
                 throw DeployError(.conflict, "task \(task.id): log seq \(stored) is missing, \(length) were announced")

@@ -187,6 +187,25 @@ public struct TaskLogHeader: Sendable, Equatable, Codable {
         case rawLength = "raw_length"
     }
 
+    private enum ForeignKeys: String, CodingKey { case data }
+
+    /// Reads a header. Foreign agents may call the text `data` instead of `content`.
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        taskID = try values.decode(TaskID.self, forKey: .taskID)
+        attempt = try values.decodeIfPresent(Int.self, forKey: .attempt)
+        seq = try values.decodeIfPresent(Int64.self, forKey: .seq)
+        offset = try values.decodeIfPresent(Int64.self, forKey: .offset)
+        stream = try values.decodeIfPresent(LogStream.self, forKey: .stream)
+        at = try values.decodeIfPresent(Timestamp.self, forKey: .at)
+        codec = try values.decodeIfPresent(LogCodec.self, forKey: .codec)
+        rawLength = try values.decodeIfPresent(Int.self, forKey: .rawLength)
+        content = try values.decodeIfPresent(String.self, forKey: .content)
+        if content == nil {
+            content = try decoder.container(keyedBy: ForeignKeys.self).decodeIfPresent(String.self, forKey: .data)
+        }
+    }
+
     /// The header of a chunk.
     public init(taskID: TaskID, attempt: Int, chunk: LogChunk) {
         self.taskID = taskID
