@@ -49,7 +49,7 @@ extension OperatorService {
         case .operatorList: return OperatorReply(try await operators(as: principal))
         case .operatorPut(let put): return OperatorReply(try await putOperator(put, as: principal))
         case .operatorRemove(let query): return try await done { try await removeOperator(query.id, as: principal) }
-        case .tokenList: return OperatorReply(try await tokens(as: principal))
+        case .tokenList(let query): return OperatorReply(try await tokens(query, as: principal))
         case .tokenCreate(let request): return OperatorReply(try await createToken(request, as: principal))
         case .tokenRevoke(let query): return try await done { try await revokeToken(query.id, as: principal) }
         case .enrolmentList: return OperatorReply(try await enrolments(as: principal))

@@ -11,7 +11,7 @@ extension OperatorService {
     func operators(as principal: Principal) async throws -> Page<OperatorInfo> { throw pending }
     func putOperator(_ put: OperatorPut, as principal: Principal) async throws -> OperatorInfo { throw pending }
     func removeOperator(_ name: String, as principal: Principal) async throws { throw pending }
-    func tokens(as principal: Principal) async throws -> Page<TokenInfo> { throw pending }
+    func tokens(_ query: TokenListQuery, as principal: Principal) async throws -> Page<TokenInfo> { throw pending }
     func createToken(_ request: TokenRequest, as principal: Principal) async throws -> SecretIssued { throw pending }
     func revokeToken(_ id: String, as principal: Principal) async throws { throw pending }
     func enrolments(as principal: Principal) async throws -> Page<EnrolmentInfo> { throw pending }

@@ -17,10 +17,14 @@ public struct AgentInfo: Sendable, Hashable, Codable, Identifiable {
     public var name: String
     /// Whether the link is up.
     public var status: AgentStatus
-    /// `key=value` pairs that selectors match.
+    /// `key=value` pairs that selectors match: what it was assigned, and what it reports beside that.
     public var labels: [String: String]
-    /// Where it belongs, such as `prod`.
+    /// The labels it was assigned; these alone count for who reaches it.
+    public var assignedLabels: [String: String]?
+    /// Where it belongs, such as `prod`: assigned by the Cloud.
     public var environment: String
+    /// Where it says it belongs; only shown.
+    public var reportedEnvironment: String?
     /// What the host calls itself.
     public var hostname: String
     /// The host's address, as the agent reports it.
@@ -57,6 +61,8 @@ public struct AgentInfo: Sendable, Hashable, Codable, Identifiable {
     enum CodingKeys: String, CodingKey {
         case id, name, status, labels, environment, hostname, ip, os, arch, version, executors, running, queued, load,
             epoch
+        case assignedLabels = "assigned_labels"
+        case reportedEnvironment = "reported_environment"
         case maxConcurrency = "max_concurrency"
         case lastSeen = "last_seen"
         case connectedAt = "connected_at"

@@ -93,6 +93,26 @@ public struct TokenInfo: Sendable, Hashable, Codable {
     }
 }
 
+/// Parameters of `token_list`: the most recently used first.
+public struct TokenListQuery: Sendable, Hashable, Codable {
+    /// Only tokens of this kind.
+    public var kind: TokenKind?
+    /// Only tokens of this operator or agent.
+    public var name: String?
+    /// Where to go on: `next` of the page before.
+    public var cursor: String?
+    /// Items wanted, 1 to 200; nil for 200.
+    public var limit: Int?
+
+    /// A query.
+    public init(kind: TokenKind? = nil, name: String? = nil, cursor: String? = nil, limit: Int? = nil) {
+        self.kind = kind
+        self.name = name
+        self.cursor = cursor
+        self.limit = limit
+    }
+}
+
 /// Parameters of `token_create`: a further token of an operator, as strong as the operator or weaker.
 public struct TokenRequest: Sendable, Hashable, Codable {
     /// The operator; must exist.

@@ -58,7 +58,7 @@ public enum OperatorRequest: Sendable, Equatable {
     /// `operator_remove` → ``NoParameters``.
     case operatorRemove(ObjectQuery)
     /// `token_list` → ``Page`` of ``TokenInfo``.
-    case tokenList
+    case tokenList(TokenListQuery)
     /// `token_create` → ``SecretIssued``.
     case tokenCreate(TokenRequest)
     /// `token_revoke` → ``NoParameters``.
@@ -111,7 +111,7 @@ public enum OperatorRequest: Sendable, Equatable {
         case "operator_list": .operatorList
         case "operator_put": .operatorPut(try envelope.data())
         case "operator_remove": .operatorRemove(try envelope.data())
-        case "token_list": .tokenList
+        case "token_list": .tokenList(try envelope.data())
         case "token_create": .tokenCreate(try envelope.data())
         case "token_revoke": .tokenRevoke(try envelope.data())
         case "enrolment_list": .enrolmentList
@@ -150,7 +150,7 @@ public enum OperatorRequest: Sendable, Equatable {
         case .operatorList: FrameBuilder.frame("operator_list", id: id, NoParameters())
         case .operatorPut(let data): FrameBuilder.frame("operator_put", id: id, data)
         case .operatorRemove(let data): FrameBuilder.frame("operator_remove", id: id, data)
-        case .tokenList: FrameBuilder.frame("token_list", id: id, NoParameters())
+        case .tokenList(let data): FrameBuilder.frame("token_list", id: id, data)
         case .tokenCreate(let data): FrameBuilder.frame("token_create", id: id, data)
         case .tokenRevoke(let data): FrameBuilder.frame("token_revoke", id: id, data)
         case .enrolmentList: FrameBuilder.frame("enrolment_list", id: id, NoParameters())
@@ -180,6 +180,8 @@ public enum OperatorMessage: Sendable {
     case logEnd(LogState)
     /// An agent came, went or changed.
     case agentChanged(AgentInfo)
+    /// An agent was removed, or moved to where this operator does not reach.
+    case agentRemoved(AgentID)
     /// A task changed state.
     case taskChanged(TaskRecord)
 
@@ -212,6 +214,11 @@ public enum OperatorMessage: Sendable {
             return .log(taskID: header.taskID, attempt: header.attempt ?? 1, try header.chunk(payload: payload))
         case "log_end": return .logEnd(try envelope.data())
         case "agent_changed": return .agentChanged(try envelope.data())
+        case "agent_removed":
+            guard let id = AgentID(try envelope.data(ObjectQuery.self).id) else {
+                throw DeployError(.invalidArgument, "data.id is not an agent's id")
+            }
+            return .agentRemoved(id)
         case "task_changed": return .taskChanged(try envelope.data())
         case let other: throw DeployError(.unsupported, "type '\(other)' is not one the Cloud may send")
         }
@@ -238,6 +245,11 @@ public enum OperatorMessage: Sendable {
 
     /// The frame of a changed agent.
     public static func agentFrame(_ agent: AgentInfo) -> WireFrame { FrameBuilder.frame("agent_changed", agent) }
+
+    /// The frame of an agent that is gone.
+    public static func agentRemovedFrame(_ id: AgentID) -> WireFrame {
+        FrameBuilder.frame("agent_removed", ObjectQuery(id: id.rawValue))
+    }
 
     /// The frame of a changed task.
     public static func taskFrame(_ task: TaskRecord) -> WireFrame { FrameBuilder.frame("task_changed", task) }

@@ -93,6 +93,7 @@ actor LiveBackend: ConsoleBackend {
     private func translate(_ message: OperatorMessage) -> [BackendEvent]? {
         switch message {
         case .agentChanged(let agent): [.agentChanged(agent)]
+        case .agentRemoved(let id): [.agentRemoved(id)]
         case .taskChanged(let task): [.taskChanged(task)]
         case .log(let task, let attempt, let chunk): piece(task, attempt, chunk)
         case .logEnd(let state): logs.removeValue(forKey: state.task.id) == nil ? nil : [.logEnd(state.task)]

@@ -26,6 +26,10 @@ enum BackendUpdate {
             model.agents.upsert(agent)
             model.freshAt = model.now
             AppUpdate.settle(&model)
+        case .agentRemoved(let id):
+            model.agents.remove(id)
+            model.freshAt = model.now
+            AppUpdate.settle(&model)
         case .taskChanged(let task):
             take(task, &model)
             AppUpdate.settle(&model)

@@ -36,6 +36,8 @@ enum BackendEvent: Equatable, Sendable {
     /// The credential was refused: retrying is useless.
     case loginNeeded(String)
     case agentChanged(AgentInfo)
+    /// An agent was removed, or is out of reach now.
+    case agentRemoved(AgentID)
     case taskChanged(TaskRecord)
     case log(LogPiece)
     /// Chunks that will not come any more.

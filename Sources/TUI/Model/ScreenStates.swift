@@ -36,6 +36,14 @@ struct AgentsState: Equatable, Sendable {
         if let kept, let row = shown.firstIndex(where: { $0.id == kept }) { list.cursor = row }
     }
 
+    /// Forgets an agent; the cursor stays on the agent it was on.
+    mutating func remove(_ id: AgentID) {
+        let kept = selected?.id
+        items.removeAll { $0.id == id }
+        marked.remove(id)
+        if let kept, let row = shown.firstIndex(where: { $0.id == kept }) { list.cursor = row }
+    }
+
     var online: Int { items.count { $0.status == .online } }
 
     private static func order(_ left: AgentInfo, _ right: AgentInfo) -> Bool {
