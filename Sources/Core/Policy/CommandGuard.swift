@@ -1,0 +1,75 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+/// A policy, ready to judge what a task would do. Judging reads the task only and never runs anything.
+public struct CommandGuard: Sendable {
+    /// What was given.
+    public let policy: GuardPolicy
+    /// ``GuardPolicy/hash`` of the policy.
+    public let hash: String
+
+    private let allow: [GuardExpression]
+    private let deny: [GuardExpression]
+
+    /// Compiles every expression; throws `invalid_argument` naming the one that is wrong.
+    public init(_ policy: GuardPolicy) throws(DeployError) {
+        self.policy = policy
+        hash = policy.hash
+        allow = try Self.compile(policy.allow, "allow")
+        deny = try Self.compile(policy.deny, "deny")
+    }
+
+    private static func compile(_ patterns: [String], _ list: String) throws(DeployError) -> [GuardExpression] {
+        guard patterns.count <= GuardPolicy.maximumExpressions else {
+            throw DeployError(.invalidArgument, "\(list) holds more than \(GuardPolicy.maximumExpressions) expressions")
+        }
+        var expressions: [GuardExpression] = []
+        for (index, pattern) in patterns.enumerated() {
+            do throws(DeployError) {
+                expressions.append(try GuardExpression(pattern))
+            } catch {
+                throw DeployError(error.code, "\(list)[\(index)]: \(error.message)", hint: error.hint)
+            }
+        }
+        return expressions
+    }
+
+    /// What the policy says about a task.
+    public func judge(_ spec: TaskSpec) -> GuardVerdict {
+        var verdict = spec.type == TaskType.shell.rawValue ? shell(spec) : unknown(spec)
+        verdict.policy = hash
+        return verdict
+    }
+
+    private func shell(_ spec: TaskSpec) -> GuardVerdict {
+        if spec.params["host_namespaces"] == .bool(true), !(policy.hostNamespaces && policy.mode == .whitelist) {
+            return GuardVerdict(
+                .deny, rule: "host-namespaces",
+                message: "tasks may enter the host's namespaces only where the agent's own policy says so, "
+                    + "and only in whitelist mode", mode: policy.mode)
+        }
+        for name in (spec.params["env"]?.objectValue ?? [:]).keys.sorted()
+        where EnvironmentRule.isRefused(name, mode: policy.mode) {
+            return GuardVerdict(
+                .deny, rule: "V3", message: "the variable \(name) changes which code runs", mode: policy.mode)
+        }
+        let directory = spec.params["cwd"]?.stringValue
+        guard let vector = spec.params["argv"], vector != .null else {
+            return ShellGuard.judge(
+                spec.command, mode: policy.mode, allow: allow, deny: deny, workingDirectory: directory)
+        }
+        let arguments = (vector.arrayValue ?? []).compactMap(\.stringValue)
+        guard !arguments.isEmpty, arguments.count == vector.arrayValue?.count else {
+            return GuardVerdict(
+                .deny, rule: "V1", message: "the argument vector is not a list of texts", mode: policy.mode)
+        }
+        return ShellGuard.judge(
+            arguments: arguments, mode: policy.mode, allow: allow, deny: deny, workingDirectory: directory)
+    }
+
+    private func unknown(_ spec: TaskSpec) -> GuardVerdict {
+        GuardVerdict(
+            .deny, rule: "type", message: "there are no rules for tasks of type '\(spec.type.prefix(64))'",
+            mode: policy.mode)
+    }
+}

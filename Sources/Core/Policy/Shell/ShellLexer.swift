@@ -1,0 +1,181 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the grammar is made of.
+enum ShellToken: Sendable {
+    case word(ShellWord)
+    /// A control operator.
+    case symbol(String)
+    /// A redirection operator.
+    case redirection(String)
+    /// The descriptor before a redirection operator.
+    case number
+    case newline
+    case end
+}
+
+/// A here-document whose lines are still to come.
+struct PendingDocument: Sendable {
+    var delimiter: [UInt8]
+    var isQuoted: Bool
+    var stripsTabs: Bool
+    /// Its place in ``ShellParser/hereDocuments``.
+    var index: Int
+    var start: Int
+}
+
+extension ShellParser {
+    mutating func peek() throws(ShellSyntaxError) -> ShellToken {
+        if let lookahead { return lookahead }
+        let token = try scan()
+        lookahead = token
+        return token
+    }
+
+    mutating func next() throws(ShellSyntaxError) -> ShellToken {
+        let token = try peek()
+        lookahead = nil
+        return token
+    }
+
+    /// The byte that many places ahead, as it stands.
+    func byte(_ offset: Int) -> UInt8? { at + offset < bytes.count ? bytes[at + offset] : nil }
+
+    /// The next byte outside single quotes: a backslash before a line end is not there for any shell.
+    mutating func current() -> UInt8? {
+        while at + 1 < bytes.count, bytes[at] == UInt8(ascii: "\\"), bytes[at + 1] == UInt8(ascii: "\n") { at += 2 }
+        return at < bytes.count ? bytes[at] : nil
+    }
+
+    /// Steps over the next byte when it is this one.
+    mutating func take(_ character: Unicode.Scalar) -> Bool {
+        guard current() == UInt8(ascii: character) else { return false }
+        at += 1
+        return true
+    }
+
+    mutating func spend(_ steps: Int = 1) throws(ShellSyntaxError) {
+        budget -= steps
+        guard budget >= 0 else {
+            throw ShellSyntaxError(message: "the text is too involved", position: position(at), isBound: true)
+        }
+    }
+
+    private mutating func scan() throws(ShellSyntaxError) -> ShellToken {
+        try spend()
+        skipBlanks()
+        tokenStart = at
+        let start = at
+        guard let first = current() else {
+            try finishDocuments()
+            return .end
+        }
+        switch first {
+        case UInt8(ascii: "\n"):
+            at += 1
+            mark("a line end", start)
+            try readDocuments()
+            tokenStart = start
+            return .newline
+        case UInt8(ascii: ";"), UInt8(ascii: "&"), UInt8(ascii: "|"), UInt8(ascii: "("), UInt8(ascii: ")"):
+            return control(first)
+        case UInt8(ascii: "<"), UInt8(ascii: ">"):
+            if dialect == .bash, nextIsParenthesis() { break }
+            return .redirection(redirectionSymbol())
+        default:
+            if isDescriptorAhead() { return .number }
+        }
+        let word = try word()
+        tokenStart = start
+        return .word(word)
+    }
+
+    private mutating func skipBlanks() {
+        while let byte = current() {
+            if byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") {
+                at += 1
+            } else if byte == UInt8(ascii: "#") {
+                while at < bytes.count, bytes[at] != UInt8(ascii: "\n") { at += 1 }
+            } else {
+                return
+            }
+        }
+    }
+
+    private mutating func control(_ first: UInt8) -> ShellToken {
+        at += 1
+        switch first {
+        case UInt8(ascii: ";"):
+            guard take(";") else {
+                if dialect == .bash, take("&") { return .symbol(";&") }
+                return .symbol(";")
+            }
+            if dialect == .bash, take("&") { return .symbol(";;&") }
+            return .symbol(";;")
+        case UInt8(ascii: "&"):
+            if take("&") { return .symbol("&&") }
+            if dialect == .bash, current() == UInt8(ascii: ">") {
+                at += 1
+                _ = take(">")
+                return .redirection("&>")
+            }
+            return .symbol("&")
+        case UInt8(ascii: "|"):
+            if take("|") { return .symbol("||") }
+            if dialect == .bash, take("&") { return .symbol("|&") }
+            return .symbol("|")
+        case UInt8(ascii: "("): return .symbol("(")
+        default: return .symbol(")")
+        }
+    }
+
+    private mutating func nextIsParenthesis() -> Bool {
+        let start = at
+        defer { at = start }
+        at += 1
+        return current() == UInt8(ascii: "(")
+    }
+
+    private mutating func redirectionSymbol() -> String {
+        let isRead = take("<")
+        if !isRead { at += 1 }
+        if isRead {
+            if take("<") {
+                if take("-") { return "<<-" }
+                if dialect == .bash, take("<") { return "<<<" }
+                return "<<"
+            }
+            if take("&") { return "<&" }
+            return take(">") ? "<>" : "<"
+        }
+        if take(">") { return ">>" }
+        if take("&") { return ">&" }
+        return take("|") ? ">|" : ">"
+    }
+
+    /// Steps over the digits, or in bash the `{name}`, that stand before a redirection operator.
+    private mutating func isDescriptorAhead() -> Bool {
+        let start = at
+        if dialect == .bash, byte(0) == UInt8(ascii: "{") {
+            at += 1
+            while let byte = current(), Self.isNameByte(byte) { at += 1 }
+            if at > start + 1, take("}"), current() == UInt8(ascii: "<") || current() == UInt8(ascii: ">") {
+                return true
+            }
+            at = start
+            return false
+        }
+        var count = 0
+        while let byte = current(), (48...57).contains(byte) {
+            at += 1
+            count += 1
+        }
+        if count > 0, dialect == .bash || count == 1, let byte = current(),
+            byte == UInt8(ascii: "<") || byte == UInt8(ascii: ">"), !(dialect == .bash && nextIsParenthesis())
+        {
+            return true
+        }
+        at = start
+        return false
+    }
+}
