@@ -56,6 +56,11 @@ enum Action: String, Sendable, CaseIterable {
 
 extension OperatorRequest {
     /// What the request does.
+    var action: Action { type.action }
+}
+
+extension OperatorRequestType {
+    /// What a request of this type does.
     var action: Action {
         switch self {
         case .serverInfo: .serverInfo

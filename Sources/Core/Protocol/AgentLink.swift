@@ -33,45 +33,51 @@ public enum AgentMessage: Sendable, Equatable {
     }
 
     private static func message(_ envelope: IncomingEnvelope) throws(DeployError) -> AgentMessage {
-        switch envelope.head.type {
-        case "agent_register":
+        switch AgentMessageType(rawValue: envelope.head.type) {
+        case .register:
             let register = try envelope.data(AgentRegister.self)
             try register.validate()
             return .register(register)
-        case "agent_heartbeat": return .heartbeat(try envelope.data())
-        case "task_status": return .status(try envelope.data())
-        case "task_complete": return .complete(try envelope.data())
-        case "agent_enrol": return .enrol(try envelope.data())
-        case "agent_policy": return .policy(try envelope.data())
-        case "certificate_request": return .certificateRequest(try envelope.data())
-        case "audit_report": return .auditReport(try envelope.data())
-        case "error": return .error(try envelope.data())
-        case "task_log":
+        case .heartbeat: return .heartbeat(try envelope.data())
+        case .status: return .status(try envelope.data())
+        case .complete: return .complete(try envelope.data())
+        case .enrol: return .enrol(try envelope.data())
+        case .policy: return .policy(try envelope.data())
+        case .certificateRequest: return .certificateRequest(try envelope.data())
+        case .auditReport: return .auditReport(try envelope.data())
+        case .error: return .error(try envelope.data())
+        case .log:
             let header = try envelope.data(TaskLogHeader.self)
             if let payload = envelope.payload { return .log(header, payload: payload) }
             guard let content = header.content else {
                 throw DeployError(.invalidArgument, "data.content is missing in a text frame")
             }
             return .log(header, payload: ByteBuffer(string: content))
-        case let other:
-            throw DeployError(.unsupported, "type '\(other)' is not one an agent may send")
+        case nil:
+            throw DeployError(.unsupported, "type '\(envelope.head.type)' is not one an agent may send")
         }
     }
 
     /// Writes the frame.
     public func frame(id: String? = nil) -> WireFrame {
         switch self {
-        case .register(let data): FrameBuilder.frame("agent_register", id: id, data)
-        case .heartbeat(let data): FrameBuilder.frame("agent_heartbeat", id: id, data)
-        case .status(let data): FrameBuilder.frame("task_status", id: id, data)
-        case .log(let header, let payload): FrameBuilder.frame("task_log", id: id, header, payload: payload)
-        case .complete(let data): FrameBuilder.frame("task_complete", id: id, data)
-        case .enrol(let data): FrameBuilder.frame("agent_enrol", id: id, data)
-        case .policy(let data): FrameBuilder.frame("agent_policy", id: id, data)
-        case .certificateRequest(let data): FrameBuilder.frame("certificate_request", id: id, data)
-        case .auditReport(let data): FrameBuilder.frame("audit_report", id: id, data)
-        case .error(let data): FrameBuilder.frame("error", id: id, data)
+        case .register(let data): Self.frame(.register, id: id, data)
+        case .heartbeat(let data): Self.frame(.heartbeat, id: id, data)
+        case .status(let data): Self.frame(.status, id: id, data)
+        case .log(let header, let payload): Self.frame(.log, id: id, header, payload: payload)
+        case .complete(let data): Self.frame(.complete, id: id, data)
+        case .enrol(let data): Self.frame(.enrol, id: id, data)
+        case .policy(let data): Self.frame(.policy, id: id, data)
+        case .certificateRequest(let data): Self.frame(.certificateRequest, id: id, data)
+        case .auditReport(let data): Self.frame(.auditReport, id: id, data)
+        case .error(let data): Self.frame(.error, id: id, data)
         }
+    }
+
+    private static func frame(
+        _ type: AgentMessageType, id: String?, _ data: some Encodable, payload: ByteBuffer? = nil
+    ) -> WireFrame {
+        FrameBuilder.frame(type.rawValue, id: id, data, payload: payload)
     }
 }
 
@@ -102,18 +108,18 @@ public enum CloudMessage: Sendable, Equatable {
     public static func decode(_ frame: WireFrame) throws(DeployError) -> (id: String?, message: CloudMessage) {
         let envelope = try IncomingEnvelope(frame)
         let message: CloudMessage
-        switch envelope.head.type {
-        case "agent_status": message = .status(try envelope.data())
-        case "agent_heartbeat": message = .heartbeat(try envelope.data())
-        case "task_create": message = .create(try envelope.data())
-        case "task_log_ack": message = .logAck(try envelope.data())
-        case "task_complete_ack": message = .completeAck(try envelope.data())
-        case "task_cancel": message = .cancel(try envelope.data())
-        case "agent_enrolled": message = .enrolled(try envelope.data())
-        case "certificate": message = .certificate(try envelope.data())
-        case "audit_query": message = .auditQuery(try envelope.data())
-        case "error": message = .error(try envelope.data())
-        case let other: throw DeployError(.unsupported, "type '\(other)' is not one the Cloud may send")
+        switch CloudMessageType(rawValue: envelope.head.type) {
+        case .status: message = .status(try envelope.data())
+        case .heartbeat: message = .heartbeat(try envelope.data())
+        case .create: message = .create(try envelope.data())
+        case .logAck: message = .logAck(try envelope.data())
+        case .completeAck: message = .completeAck(try envelope.data())
+        case .cancel: message = .cancel(try envelope.data())
+        case .enrolled: message = .enrolled(try envelope.data())
+        case .certificate: message = .certificate(try envelope.data())
+        case .auditQuery: message = .auditQuery(try envelope.data())
+        case .error: message = .error(try envelope.data())
+        case nil: throw DeployError(.unsupported, "type '\(envelope.head.type)' is not one the Cloud may send")
         }
         return (envelope.head.id, message)
     }
@@ -121,16 +127,22 @@ public enum CloudMessage: Sendable, Equatable {
     /// Writes the frame.
     public func frame(id: String? = nil) -> WireFrame {
         switch self {
-        case .status(let data): FrameBuilder.frame("agent_status", id: id, data)
-        case .heartbeat(let data): FrameBuilder.frame("agent_heartbeat", id: id, data)
-        case .create(let data): FrameBuilder.frame("task_create", id: id, data)
-        case .logAck(let data): FrameBuilder.frame("task_log_ack", id: id, data)
-        case .completeAck(let data): FrameBuilder.frame("task_complete_ack", id: id, data)
-        case .cancel(let data): FrameBuilder.frame("task_cancel", id: id, data)
-        case .enrolled(let data): FrameBuilder.frame("agent_enrolled", id: id, data)
-        case .certificate(let data): FrameBuilder.frame("certificate", id: id, data)
-        case .auditQuery(let data): FrameBuilder.frame("audit_query", id: id, data)
-        case .error(let data): FrameBuilder.frame("error", id: id, data)
+        case .status(let data): Self.frame(.status, id: id, data)
+        case .heartbeat(let data): Self.frame(.heartbeat, id: id, data)
+        case .create(let data): Self.frame(.create, id: id, data)
+        case .logAck(let data): Self.frame(.logAck, id: id, data)
+        case .completeAck(let data): Self.frame(.completeAck, id: id, data)
+        case .cancel(let data): Self.frame(.cancel, id: id, data)
+        case .enrolled(let data): Self.frame(.enrolled, id: id, data)
+        case .certificate(let data): Self.frame(.certificate, id: id, data)
+        case .auditQuery(let data): Self.frame(.auditQuery, id: id, data)
+        case .error(let data): Self.frame(.error, id: id, data)
         }
+    }
+
+    private static func frame(
+        _ type: CloudMessageType, id: String?, _ data: some Encodable, payload: ByteBuffer? = nil
+    ) -> WireFrame {
+        FrameBuilder.frame(type.rawValue, id: id, data, payload: payload)
     }
 }

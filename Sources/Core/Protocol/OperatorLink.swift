@@ -84,78 +84,78 @@ public enum OperatorRequest: Sendable, Equatable {
     }
 
     private static func request(_ envelope: IncomingEnvelope) throws(DeployError) -> OperatorRequest {
-        switch envelope.head.type {
-        case "server_info": .serverInfo
-        case "agent_list": .agentList(try envelope.data())
-        case "agent_show": .agentShow(try envelope.data())
-        case "run_create": .runCreate(try envelope.data())
-        case "run_list": .runList(try envelope.data())
-        case "run_show": .runShow(try envelope.data())
-        case "task_list": .taskList(try envelope.data())
-        case "task_show": .taskShow(try envelope.data())
-        case "task_cancel": .taskCancel(try envelope.data())
-        case "log_open": .logOpen(try envelope.data())
-        case "log_close": .logClose(try envelope.data())
-        case "events_open": .eventsOpen
-        case "agent_update": .agentUpdate(try envelope.data())
-        case "agent_remove": .agentRemove(try envelope.data())
-        case "policy_list": .policyList
-        case "policy_show": .policyShow(try envelope.data())
-        case "policy_put": .policyPut(try envelope.data())
-        case "policy_remove": .policyRemove(try envelope.data())
-        case "policy_test": .policyTest(try envelope.data())
-        case "audit_list": .auditList(try envelope.data())
-        case "audit_show": .auditShow(try envelope.data())
-        case "audit_export": .auditExport(try envelope.data())
-        case "audit_verify": .auditVerify(try envelope.data())
-        case "operator_list": .operatorList
-        case "operator_put": .operatorPut(try envelope.data())
-        case "operator_remove": .operatorRemove(try envelope.data())
-        case "token_list": .tokenList(try envelope.data())
-        case "token_create": .tokenCreate(try envelope.data())
-        case "token_revoke": .tokenRevoke(try envelope.data())
-        case "enrolment_list": .enrolmentList
-        case "enrolment_create": .enrolmentCreate(try envelope.data())
-        case "enrolment_revoke": .enrolmentRevoke(try envelope.data())
-        default: throw DeployError(.unsupported, "type '\(envelope.head.type)' is not one an operator may send")
+        switch OperatorRequestType(rawValue: envelope.head.type) {
+        case .serverInfo: .serverInfo
+        case .agentList: .agentList(try envelope.data())
+        case .agentShow: .agentShow(try envelope.data())
+        case .runCreate: .runCreate(try envelope.data())
+        case .runList: .runList(try envelope.data())
+        case .runShow: .runShow(try envelope.data())
+        case .taskList: .taskList(try envelope.data())
+        case .taskShow: .taskShow(try envelope.data())
+        case .taskCancel: .taskCancel(try envelope.data())
+        case .logOpen: .logOpen(try envelope.data())
+        case .logClose: .logClose(try envelope.data())
+        case .eventsOpen: .eventsOpen
+        case .agentUpdate: .agentUpdate(try envelope.data())
+        case .agentRemove: .agentRemove(try envelope.data())
+        case .policyList: .policyList
+        case .policyShow: .policyShow(try envelope.data())
+        case .policyPut: .policyPut(try envelope.data())
+        case .policyRemove: .policyRemove(try envelope.data())
+        case .policyTest: .policyTest(try envelope.data())
+        case .auditList: .auditList(try envelope.data())
+        case .auditShow: .auditShow(try envelope.data())
+        case .auditExport: .auditExport(try envelope.data())
+        case .auditVerify: .auditVerify(try envelope.data())
+        case .operatorList: .operatorList
+        case .operatorPut: .operatorPut(try envelope.data())
+        case .operatorRemove: .operatorRemove(try envelope.data())
+        case .tokenList: .tokenList(try envelope.data())
+        case .tokenCreate: .tokenCreate(try envelope.data())
+        case .tokenRevoke: .tokenRevoke(try envelope.data())
+        case .enrolmentList: .enrolmentList
+        case .enrolmentCreate: .enrolmentCreate(try envelope.data())
+        case .enrolmentRevoke: .enrolmentRevoke(try envelope.data())
+        case nil: throw DeployError(.unsupported, "type '\(envelope.head.type)' is not one an operator may send")
         }
     }
 
     /// Writes the frame.
     public func frame(id: String) -> WireFrame {
         switch self {
-        case .serverInfo: FrameBuilder.frame("server_info", id: id, NoParameters())
-        case .agentList(let data): FrameBuilder.frame("agent_list", id: id, data)
-        case .agentShow(let data): FrameBuilder.frame("agent_show", id: id, data)
-        case .runCreate(let data): FrameBuilder.frame("run_create", id: id, data)
-        case .runList(let data): FrameBuilder.frame("run_list", id: id, data)
-        case .runShow(let data): FrameBuilder.frame("run_show", id: id, data)
-        case .taskList(let data): FrameBuilder.frame("task_list", id: id, data)
-        case .taskShow(let data): FrameBuilder.frame("task_show", id: id, data)
-        case .taskCancel(let data): FrameBuilder.frame("task_cancel", id: id, data)
-        case .logOpen(let data): FrameBuilder.frame("log_open", id: id, data)
-        case .logClose(let data): FrameBuilder.frame("log_close", id: id, data)
-        case .eventsOpen: FrameBuilder.frame("events_open", id: id, NoParameters())
-        case .agentUpdate(let data): FrameBuilder.frame("agent_update", id: id, data)
-        case .agentRemove(let data): FrameBuilder.frame("agent_remove", id: id, data)
-        case .policyList: FrameBuilder.frame("policy_list", id: id, NoParameters())
-        case .policyShow(let data): FrameBuilder.frame("policy_show", id: id, data)
-        case .policyPut(let data): FrameBuilder.frame("policy_put", id: id, data)
-        case .policyRemove(let data): FrameBuilder.frame("policy_remove", id: id, data)
-        case .policyTest(let data): FrameBuilder.frame("policy_test", id: id, data)
-        case .auditList(let data): FrameBuilder.frame("audit_list", id: id, data)
-        case .auditShow(let data): FrameBuilder.frame("audit_show", id: id, data)
-        case .auditExport(let data): FrameBuilder.frame("audit_export", id: id, data)
-        case .auditVerify(let data): FrameBuilder.frame("audit_verify", id: id, data)
-        case .operatorList: FrameBuilder.frame("operator_list", id: id, NoParameters())
-        case .operatorPut(let data): FrameBuilder.frame("operator_put", id: id, data)
-        case .operatorRemove(let data): FrameBuilder.frame("operator_remove", id: id, data)
-        case .tokenList(let data): FrameBuilder.frame("token_list", id: id, data)
-        case .tokenCreate(let data): FrameBuilder.frame("token_create", id: id, data)
-        case .tokenRevoke(let data): FrameBuilder.frame("token_revoke", id: id, data)
-        case .enrolmentList: FrameBuilder.frame("enrolment_list", id: id, NoParameters())
-        case .enrolmentCreate(let data): FrameBuilder.frame("enrolment_create", id: id, data)
-        case .enrolmentRevoke(let data): FrameBuilder.frame("enrolment_revoke", id: id, data)
+        case .serverInfo: FrameBuilder.frame(type.rawValue, id: id, NoParameters())
+        case .agentList(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .agentShow(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .runCreate(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .runList(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .runShow(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .taskList(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .taskShow(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .taskCancel(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .logOpen(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .logClose(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .eventsOpen: FrameBuilder.frame(type.rawValue, id: id, NoParameters())
+        case .agentUpdate(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .agentRemove(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .policyList: FrameBuilder.frame(type.rawValue, id: id, NoParameters())
+        case .policyShow(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .policyPut(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .policyRemove(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .policyTest(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .auditList(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .auditShow(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .auditExport(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .auditVerify(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .operatorList: FrameBuilder.frame(type.rawValue, id: id, NoParameters())
+        case .operatorPut(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .operatorRemove(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .tokenList(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .tokenCreate(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .tokenRevoke(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .enrolmentList: FrameBuilder.frame(type.rawValue, id: id, NoParameters())
+        case .enrolmentCreate(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .enrolmentRevoke(let data): FrameBuilder.frame(type.rawValue, id: id, data)
         }
     }
 }
@@ -200,59 +200,65 @@ public enum OperatorMessage: Sendable {
     /// Reads a frame; throws `unsupported` for an unknown type and `invalid_argument` for bad data. Never traps.
     public static func decode(_ frame: WireFrame) throws(DeployError) -> OperatorMessage {
         let envelope = try IncomingEnvelope(frame, separators: JSONLimits.answerSeparators)
-        switch envelope.head.type {
-        case "reply":
+        switch OperatorMessageType(rawValue: envelope.head.type) {
+        case .reply:
             guard let id = envelope.head.id else { throw DeployError(.invalidArgument, "id is missing") }
             return .reply(
                 Reply(id: id) { () throws(DeployError) in
                     try IncomingEnvelope(frame, separators: JSONLimits.answerSeparators)
                 })
-        case "error": return .error(id: envelope.head.id, try envelope.data())
-        case "task_log":
+        case .error: return .error(id: envelope.head.id, try envelope.data())
+        case .taskLog:
             let header = try envelope.data(TaskLogHeader.self)
             guard let payload = envelope.payload else { throw DeployError(.protocolError, "task_log without payload") }
             return .log(taskID: header.taskID, attempt: header.attempt ?? 1, try header.chunk(payload: payload))
-        case "log_end": return .logEnd(try envelope.data())
-        case "agent_changed": return .agentChanged(try envelope.data())
-        case "agent_removed":
+        case .logEnd: return .logEnd(try envelope.data())
+        case .agentChanged: return .agentChanged(try envelope.data())
+        case .agentRemoved:
             guard let id = AgentID(try envelope.data(ObjectQuery.self).id) else {
                 throw DeployError(.invalidArgument, "data.id is not an agent's id")
             }
             return .agentRemoved(id)
-        case "task_changed": return .taskChanged(try envelope.data())
-        case let other: throw DeployError(.unsupported, "type '\(other)' is not one the Cloud may send")
+        case .taskChanged: return .taskChanged(try envelope.data())
+        case nil: throw DeployError(.unsupported, "type '\(envelope.head.type)' is not one the Cloud may send")
         }
+    }
+
+    private static func frame(
+        _ type: OperatorMessageType, id: String? = nil, _ data: some Encodable, payload: ByteBuffer? = nil
+    ) -> WireFrame {
+        FrameBuilder.frame(type.rawValue, id: id, data, payload: payload)
     }
 
     /// The frame of an answer.
     public static func reply(id: String, _ data: some Encodable) -> WireFrame {
-        FrameBuilder.frame("reply", id: id, data)
+        frame(.reply, id: id, data)
     }
 
     /// The frame of an error.
     public static func errorFrame(id: String?, _ error: DeployError) -> WireFrame {
-        FrameBuilder.frame("error", id: id, error)
+        frame(.error, id: id, error)
     }
 
     /// The frame of a log chunk.
     public static func logFrame(taskID: TaskID, attempt: Int, _ chunk: LogChunk) -> WireFrame {
-        FrameBuilder.frame(
-            "task_log", TaskLogHeader(taskID: taskID, attempt: attempt, chunk: chunk), payload: chunk.payload)
+        frame(
+            .taskLog, TaskLogHeader(taskID: taskID, attempt: attempt, chunk: chunk), payload: chunk.payload)
     }
 
     /// The frame that ends a log.
-    public static func logEndFrame(_ state: LogState) -> WireFrame { FrameBuilder.frame("log_end", state) }
+    public static func logEndFrame(_ state: LogState) -> WireFrame { frame(.logEnd, state) }
 
     /// The frame of a changed agent.
-    public static func agentFrame(_ agent: AgentInfo) -> WireFrame { FrameBuilder.frame("agent_changed", agent) }
+    public static func agentFrame(_ agent: AgentInfo) -> WireFrame { frame(.agentChanged, agent) }
 
     /// The frame of an agent that is gone.
     public static func agentRemovedFrame(_ id: AgentID) -> WireFrame {
-        FrameBuilder.frame("agent_removed", ObjectQuery(id: id.rawValue))
+        frame(.agentRemoved, ObjectQuery(id: id.rawValue))
     }
 
     /// The frame of a changed task.
-    public static func taskFrame(_ task: TaskRecord) -> WireFrame { FrameBuilder.frame("task_changed", task) }
+    public static func taskFrame(_ task: TaskRecord) -> WireFrame { frame(.taskChanged, task) }
 }
 
 extension TaskLogHeader {
