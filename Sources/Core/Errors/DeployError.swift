@@ -2,22 +2,31 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The one error type on every wire and in every exit: a code from the table, a sentence, and what to try.
-public struct DeployError: Error, Sendable, Equatable, Codable, CustomStringConvertible {
+public struct DeployError: Error, Sendable, Hashable, Codable, CustomStringConvertible {
     /// Which row of the table.
     public var code: ErrorCode
     /// What went wrong, for people; never holds a secret.
     public var message: String
     /// A command or setting that may help, if one is known.
     public var hint: String?
+    /// Seconds after which trying again may help; with `rate_limited`.
+    public var retryAfter: Int?
+
+    enum CodingKeys: String, CodingKey {
+        case code, message, hint
+        case retryAfter = "retry_after"
+    }
 
     /// - Parameters:
     ///   - code: Which row of the table.
     ///   - message: What went wrong; the table's own line when omitted.
     ///   - hint: What to try.
-    public init(_ code: ErrorCode, _ message: String? = nil, hint: String? = nil) {
+    ///   - retryAfter: Seconds after which trying again may help.
+    public init(_ code: ErrorCode, _ message: String? = nil, hint: String? = nil, retryAfter: Int? = nil) {
         self.code = code
         self.message = message ?? code.summary
         self.hint = hint
+        self.retryAfter = retryAfter
     }
 
     /// `code: message`.

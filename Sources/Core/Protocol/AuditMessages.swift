@@ -5,7 +5,7 @@
 public struct AuditQuery: Sendable, Hashable, Codable {
     /// Only what this operator or agent did.
     public var actor: String?
-    /// Only this action, or those that begin with it before a `.`.
+    /// Only this action, such as `task.start`, or those of this kind, such as `task`.
     public var action: String?
     /// Only this agent, by name.
     public var agent: String?
@@ -56,15 +56,24 @@ public struct AuditChainReport: Sendable, Hashable, Codable {
     public var checkpoints: Int
     /// Each finding names the record and what is wrong; empty when the chain is whole.
     public var findings: [AuditFinding]
+    /// Why the chain could not be verified, such as an agent that does not answer.
+    public var error: DeployError?
 
     /// A report.
-    public init(chain: String, records: Int64, head: String?, checkpoints: Int, findings: [AuditFinding]) {
+    public init(
+        chain: String, records: Int64, head: String?, checkpoints: Int, findings: [AuditFinding],
+        error: DeployError? = nil
+    ) {
         self.chain = chain
         self.records = records
         self.head = head
         self.checkpoints = checkpoints
         self.findings = findings
+        self.error = error
     }
+
+    /// Whether the chain was read and nothing is wrong with it.
+    public var isWhole: Bool { findings.isEmpty && error == nil }
 }
 
 /// One thing that is wrong with a chain.
@@ -87,15 +96,18 @@ public struct AuditFinding: Sendable, Hashable, Codable {
 
     /// What happened.
     public var kind: Kind
-    /// The record concerned.
+    /// The record concerned; of several in a row, the first.
     public var seq: Int64
+    /// The last record concerned, when there are several in a row.
+    public var through: Int64?
     /// One sentence for people.
     public var message: String
 
     /// A finding.
-    public init(_ kind: Kind, seq: Int64, _ message: String) {
+    public init(_ kind: Kind, seq: Int64, through: Int64? = nil, _ message: String) {
         self.kind = kind
         self.seq = seq
+        self.through = through
         self.message = message
     }
 }
