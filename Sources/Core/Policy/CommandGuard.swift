@@ -54,9 +54,11 @@ public struct CommandGuard: Sendable {
                 .deny, rule: "V3", message: "the variable \(name) changes which code runs", mode: policy.mode)
         }
         let directory = spec.params["cwd"]?.stringValue
+        let input = standardInput(spec)
         guard let vector = spec.params["argv"], vector != .null else {
             return ShellGuard.judge(
-                spec.command, mode: policy.mode, allow: allow, deny: deny, workingDirectory: directory)
+                spec.command, mode: policy.mode, allow: allow, deny: deny, workingDirectory: directory,
+                standardInput: input)
         }
         let arguments = (vector.arrayValue ?? []).compactMap(\.stringValue)
         guard !arguments.isEmpty, arguments.count == vector.arrayValue?.count else {
@@ -64,7 +66,18 @@ public struct CommandGuard: Sendable {
                 .deny, rule: "V1", message: "the argument vector is not a list of texts", mode: policy.mode)
         }
         return ShellGuard.judge(
-            arguments: arguments, mode: policy.mode, allow: allow, deny: deny, workingDirectory: directory)
+            arguments: arguments, mode: policy.mode, allow: allow, deny: deny, workingDirectory: directory,
+            standardInput: input)
+    }
+
+    /// What the program reads, which is a program itself when a shell reads it.
+    private func standardInput(_ spec: TaskSpec) -> ShellInput {
+        if let text = spec.params["stdin"]?.stringValue { return .text(text) }
+        if let text = spec.params["stdin_base64"]?.stringValue {
+            return Base64.decode(text).map { .text(String(decoding: $0, as: UTF8.self)) } ?? .unknown
+        }
+        let isGiven = ["stdin", "stdin_base64"].contains { spec.params[$0] != nil && spec.params[$0] != .null }
+        return isGiven ? .unknown : .none
     }
 
     private func unknown(_ spec: TaskSpec) -> GuardVerdict {

@@ -11,7 +11,14 @@ enum InputGate {
         guard text.utf8.count <= maximumBytes else {
             return ShellFinding("V0", "the command is over \(maximumBytes) bytes; send a script on stdin", at: nil)
         }
-        var isBlank = true
+        if text.utf8.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0A }) {
+            return ShellFinding("V0", "the command is empty", at: nil)
+        }
+        return characters(text)
+    }
+
+    /// The first character that may not be there.
+    static func characters(_ text: String) -> ShellFinding? {
         var position = 0
         for scalar in text.unicodeScalars {
             if let what = forbidden(scalar) {
@@ -19,10 +26,9 @@ enum InputGate {
                 let padded = String(repeating: "0", count: max(0, 4 - code.count)) + code
                 return ShellFinding("V0", "the command holds \(what), U+\(padded)", at: position)
             }
-            if !(scalar == " " || scalar == "\t" || scalar == "\n") { isBlank = false }
             position += UTF8.width(scalar)
         }
-        return isBlank ? ShellFinding("V0", "the command is empty", at: nil) : nil
+        return nil
     }
 
     private static func forbidden(_ scalar: Unicode.Scalar) -> String? {

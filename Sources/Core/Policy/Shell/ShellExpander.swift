@@ -60,13 +60,17 @@ struct ShellExpander {
                     let isSafe = ShellFolding.isTemporary(list)
                     atoms.append(Atom(piece: unknown("", mayBeEmpty: !isSafe, splits: !quoted), isQuoted: true))
                 }
-            case .arithmetic, .process:
-                atoms.append(Atom(piece: unknown("", mayBeEmpty: false, splits: false), isQuoted: true))
+            case .arithmetic: atoms.append(Atom(piece: unknown("", mayBeEmpty: false, splits: false), isQuoted: true))
+            case .process:
+                atoms.append(Atom(piece: unknown(processName, mayBeEmpty: false, splits: false), isQuoted: true))
             case .array: atoms.append(Atom(piece: unknown("", mayBeEmpty: true, splits: false), isQuoted: true))
             }
         }
         return atoms
     }
+
+    /// What stands for the name of a variable where a process stands.
+    static let processName = "<()"
 
     private static func unknown(_ name: String, mayBeEmpty: Bool, splits: Bool) -> ShellPiece {
         .unknown(ShellUnknown(name: name, mayBeEmpty: mayBeEmpty, splits: splits))
