@@ -18,7 +18,7 @@ struct Scene {
     }
 
     /// Connected, with agents and runs known.
-    static func live(columns: Int = 80, rows: Int = 24) -> Scene {
+    static func live(columns: Int = 80, rows: Int = 24, role: Role = .admin, scope: Scope = Scope()) -> Scene {
         var scene = Scene(columns: columns, rows: rows)
         let context = ContextSummary(name: "prod-cn", server: "https://cloud.example:8443", hasCredential: true)
         let other = ContextSummary(name: "lab", server: "https://10.0.0.7:8443", hasCredential: false)
@@ -26,10 +26,7 @@ struct Scene {
         scene.send(.backend(.connecting(context: "prod-cn")))
         scene.send(
             .backend(
-                .connected(
-                    ServerInfo(
-                        version: "0.1.0", protocol: 1, server: "s1", actor: "wang", role: .admin, scope: Scope(),
-                        clock: start))))
+                .connected(server(role: role, scope: scope))))
         scene.send(.agents(agents))
         scene.send(.runs([run]))
         scene.effects = []

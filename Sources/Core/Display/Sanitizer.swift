@@ -9,6 +9,7 @@
 /// - escape sequences and control strings (CSI, OSC, DCS, APC, PM, SOS) are swallowed and counted, SGR is parsed;
 /// - a line end closes any open sequence, and a sequence is given up after ``sequenceLimit`` bytes, so text cannot
 ///   be hidden by leaving one open;
+/// - a mark without a base gets one, so that text cannot change what was drawn before it;
 /// - bytes that are not UTF-8 become U+FFFD;
 /// - memory is bounded: nothing but the current sequence's parameters is kept.
 public struct Sanitizer: Sendable {
@@ -16,22 +17,30 @@ public struct Sanitizer: Sendable {
     public static let sequenceLimit = 4096
     /// Combining marks kept after one base; the rest are dropped.
     public static let combiningLimit = 4
+    /// Invisible scalars in a row that are handed on one by one; the rest are counted.
+    public static let invisibleLimit = 8
 
     /// Escape sequences and control strings swallowed so far (SGR not counted).
     public private(set) var swallowed = 0
 
     private enum State: Equatable {
         case ground, escape, escapeIntermediate, csi, string, stringEscape
+        /// The Linux console's `ESC ] P`, which takes seven hexadecimal digits and no terminator.
+        case palette
     }
 
     private var state = State.ground
     private var sequenceLength = 0
     private var pendingReturn = false
     private var combining = 0
+    private var hasBase = false
+    private var invisible = 0
     private var decoder = UTF8Decoder()
     private var parameters: [UInt16] = []
     private var parameterOpen = false
     private var privateSequence = false
+    /// The string was begun by `ESC ]`.
+    private var isCommand = false
 
     /// A sanitiser at the beginning of a stream.
     public init() {}
@@ -40,11 +49,12 @@ public struct Sanitizer: Sendable {
     public mutating func feed(_ bytes: UnsafeBufferPointer<UInt8>, into sink: inout some SanitizerSink) {
         var index = 0
         while index < bytes.count {
-            if state == .ground, !pendingReturn, decoder.isIdle {
+            if state == .ground, !pendingReturn, invisible == 0, decoder.isIdle {
                 let start = index
                 while index < bytes.count, bytes[index] >= 0x20, bytes[index] < 0x7F { index += 1 }
                 if index > start {
                     combining = 0
+                    hasBase = true
                     sink.ascii(UnsafeBufferPointer(rebasing: bytes[start..<index]))
                     continue
                 }
@@ -66,8 +76,10 @@ public struct Sanitizer: Sendable {
             take(.replacement, &sink)
         }
         flushReturn(&sink)
+        flushInvisible(&sink)
         if state != .ground { endSequence() }
         combining = 0
+        hasBase = false
     }
 
     // MARK: bytes to scalars
@@ -87,8 +99,10 @@ public struct Sanitizer: Sendable {
     private mutating func take(_ scalar: Unicode.Scalar, _ sink: inout some SanitizerSink) {
         if scalar == "\n" {
             pendingReturn = false
+            flushInvisible(&sink)
             if state != .ground { endSequence() }
             combining = 0
+            hasBase = false
             sink.lineEnd()
             return
         }
@@ -97,40 +111,55 @@ public struct Sanitizer: Sendable {
             inSequence(scalar, &sink)
             return
         }
+        if invisible > 0, !Self.isInvisible(scalar) { flushInvisible(&sink) }
         switch scalar.value {
         case 0x1B: begin(.escape)
         case 0x0D: pendingReturn = true
         case 0x00...0x1F, 0x7F:
             combining = 0
+            hasBase = false
             sink.control(UInt8(scalar.value))
         case 0x20...0x7E:
             combining = 0
+            hasBase = true
             let byte = UInt8(scalar.value)
             withUnsafePointer(to: byte) { sink.ascii(UnsafeBufferPointer(start: $0, count: 1)) }
-        case 0x80...0x9F: control1(scalar.value)
+        case 0x80...0x9F: control1(scalar, &sink)
         default: printable(scalar, &sink)
         }
     }
 
     private mutating func printable(_ scalar: Unicode.Scalar, _ sink: inout some SanitizerSink) {
-        if Self.isInvisible(scalar.value) {
+        if Self.isInvisible(scalar) {
             combining = 0
-            sink.invisible(scalar)
+            hasBase = false
+            invisible &+= 1
+            if invisible <= Self.invisibleLimit { sink.invisible(scalar) }
         } else if Self.isVariationSelector(scalar.value) {
             return
         } else if TextWidth.of(scalar) == 0 {
+            if !hasBase { sink.scalar(.dottedCircle) }
+            hasBase = true
             combining += 1
             if combining <= Self.combiningLimit { sink.scalar(scalar) }
         } else {
             combining = 0
+            hasBase = true
             sink.scalar(scalar)
         }
+    }
+
+    private mutating func flushInvisible(_ sink: inout some SanitizerSink) {
+        if invisible > Self.invisibleLimit { sink.invisible(more: invisible - Self.invisibleLimit) }
+        invisible = 0
     }
 
     private mutating func flushReturn(_ sink: inout some SanitizerSink) {
         guard pendingReturn else { return }
         pendingReturn = false
+        flushInvisible(&sink)
         combining = 0
+        hasBase = false
         sink.control(0x0D)
     }
 
@@ -142,6 +171,7 @@ public struct Sanitizer: Sendable {
         parameters.removeAll(keepingCapacity: true)
         parameterOpen = false
         privateSequence = false
+        isCommand = false
     }
 
     private mutating func endSequence(counted: Bool = true) {
@@ -149,11 +179,15 @@ public struct Sanitizer: Sendable {
         if counted { swallowed &+= 1 }
     }
 
-    private mutating func control1(_ value: UInt32) {
-        switch value {
+    private mutating func control1(_ scalar: Unicode.Scalar, _ sink: inout some SanitizerSink) {
+        switch scalar.value {
         case 0x9B: begin(.csi)
         case 0x90, 0x98, 0x9D, 0x9E, 0x9F: begin(.string)
-        default: swallowed &+= 1
+        case 0x9C: swallowed &+= 1  // a terminator without a string
+        default:
+            combining = 0
+            hasBase = false
+            sink.invisible(scalar)
         }
     }
 
@@ -168,32 +202,74 @@ public struct Sanitizer: Sendable {
             endSequence()
             return
         }
+        if (0x80...0x9F).contains(value), value != 0x9C || state == .csi {  // C1 ends it and begins anew
+            endSequence()
+            take(scalar, &sink)
+            return
+        }
         switch state {
         case .ground: break
-        case .escape: inEscape(value)
+        case .escape: inEscape(scalar, &sink)
         case .escapeIntermediate:
-            if value == 0x1B { begin(.escape) } else if !(0x20...0x2F).contains(value) { endSequence() }
-        case .csi: inCSI(scalar, &sink)
-        case .string:
-            if value == 0x07 || value == 0x9C { endSequence() } else if value == 0x1B { state = .stringEscape }
-        case .stringEscape:
-            // ESC inside a string: ESC \ ends it; another ESC may still be the start of that; anything else is content.
-            if value == 0x5C || value == 0x07 || value == 0x9C {
-                endSequence()
-            } else if value != 0x1B {
-                state = .string
+            switch value {
+            case 0x1B: begin(.escape)
+            case 0x00...0x2F: break
+            case 0x30...0x7F: endSequence()
+            default: endBroken(scalar, &sink)
             }
+        case .csi: inCSI(scalar, &sink)
+        case .string: inString(value)
+        case .stringEscape:
+            // Only ESC \ ends the string in good order; as in terminals, any other ESC abandons it and counts itself.
+            switch value {
+            case 0x5C, 0x07, 0x9C: endSequence()
+            default:
+                swallowed &+= 1
+                begin(.escape)
+                inEscape(scalar, &sink)
+            }
+        case .palette:
+            guard sequenceLength <= 7, Self.isHexadecimal(value) else {
+                endBroken(scalar, &sink)
+                return
+            }
+            if sequenceLength == 7 { endSequence() }
         }
     }
 
-    private mutating func inEscape(_ value: UInt32) {
+    /// A character that is no part of the sequence: the sequence was broken, the character is text.
+    private mutating func endBroken(_ scalar: Unicode.Scalar, _ sink: inout some SanitizerSink) {
+        endSequence()
+        take(scalar, &sink)
+    }
+
+    private mutating func inString(_ value: UInt32) {
         switch value {
+        case 0x07, 0x9C: endSequence()
+        case 0x1B: state = .stringEscape
+        case 0x50 where sequenceLength == 1 && isCommand: begin(.palette)
+        case 0x52 where sequenceLength == 1 && isCommand: endSequence()  // the Linux console's palette reset
+        default: break
+        }
+    }
+
+    private mutating func inEscape(_ scalar: Unicode.Scalar, _ sink: inout some SanitizerSink) {
+        switch scalar.value {
         case 0x1B: begin(.escape)
         case 0x5B: begin(.csi)
-        case 0x50, 0x58, 0x5D, 0x5E, 0x5F: begin(.string)
+        case 0x5D:
+            begin(.string)
+            isCommand = true
+        case 0x50, 0x58, 0x5E, 0x5F: begin(.string)
         case 0x20...0x2F: state = .escapeIntermediate
-        default: endSequence()
+        case 0x00...0x1F: break
+        case 0x30...0x7F: endSequence()
+        default: endBroken(scalar, &sink)
         }
+    }
+
+    private static func isHexadecimal(_ value: UInt32) -> Bool {
+        (0x30...0x39).contains(value) || (0x41...0x46).contains(value) || (0x61...0x66).contains(value)
     }
 
     private mutating func inCSI(_ scalar: Unicode.Scalar, _ sink: inout some SanitizerSink) {
@@ -218,22 +294,22 @@ public struct Sanitizer: Sendable {
             endSequence(counted: false)
         case 0x40...0x7E: endSequence()
         case 0x00...0x1F: break
-        default:
-            // Not part of any control sequence: the sequence was broken, the character is text.
-            endSequence()
-            take(scalar, &sink)
+        default: endBroken(scalar, &sink)
         }
     }
 
     // MARK: classes of scalars
 
-    private static func isInvisible(_ value: UInt32) -> Bool {
-        switch value {
+    /// Whether a scalar would show nothing or would reorder or hide text: bidi controls, zero-width, line separators,
+    /// tags, format controls, fillers and noncharacters.
+    private static func isInvisible(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case 0..<0xAD: false
         case 0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B...0x180F, 0x200B...0x200F, 0x2028...0x202E,
-            0x2060...0x206F, 0x3164, 0xFEFF, 0xFFA0, 0xFFF9...0xFFFB, 0xE0000...0xE007F:
+            0x2060...0x206F, 0x3164, 0xFDD0...0xFDEF, 0xFEFF, 0xFFA0, 0xFFF0...0xFFFB, 0x13430...0x1343F, 0x16FE4,
+            0x1BCA0...0x1BCA3, 0x1D173...0x1D17A, 0xE0000...0xE00FF, 0xE01F0...0xE0FFF:
             true
-        default:
-            value & 0xFFFE == 0xFFFE || (0xFDD0...0xFDEF).contains(value)
+        default: scalar.value & 0xFFFE == 0xFFFE
         }
     }
 
@@ -243,6 +319,15 @@ public struct Sanitizer: Sendable {
 }
 
 extension Sanitizer {
+    /// Whether a scalar may be drawn as it is. What ``feed(_:into:)`` hands on as text always may.
+    public static func isDrawable(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case 0x20...0x7E: true
+        case 0x00...0x9F: false
+        default: !isInvisible(scalar) && !isVariationSelector(scalar.value)
+        }
+    }
+
     /// A foreign string for one line of output (a name, a command, an error): line ends become `^J`, TAB a space.
     public static func line(_ text: String) -> String {
         let cleaned = plain(Array(text.utf8))
@@ -266,4 +351,6 @@ extension Sanitizer {
 
 extension Unicode.Scalar {
     fileprivate static let replacement: Unicode.Scalar = "\u{FFFD}"
+    /// What carries a mark that came without a base.
+    fileprivate static let dottedCircle: Unicode.Scalar = "\u{25CC}"
 }

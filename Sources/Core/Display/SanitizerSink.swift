@@ -9,8 +9,10 @@ public protocol SanitizerSink {
     mutating func scalar(_ scalar: Unicode.Scalar)
     /// A control character that is not a line end: TAB, a lone CR, BS, BEL, DEL and the rest of C0.
     mutating func control(_ byte: UInt8)
-    /// A scalar that would be invisible or would reorder text: bidi controls, zero-width, line separators, tags.
+    /// A scalar that would be invisible or would reorder text: bidi controls, zero-width, line separators, tags, C1.
     mutating func invisible(_ scalar: Unicode.Scalar)
+    /// That many more such scalars in a row: told at the row's end, so that a flood of them stays small.
+    mutating func invisible(more count: Int)
     /// LF or CR LF.
     mutating func lineEnd()
     /// The parameters of one SGR sequence (`ESC [ … m`), at most 16; none means reset.
@@ -50,6 +52,11 @@ public struct PlainTextSink: SanitizerSink {
         bytes.append(contentsOf: ControlNotation.tag(scalar).utf8)
     }
 
+    /// Written as a tag.
+    public mutating func invisible(more count: Int) {
+        bytes.append(contentsOf: ControlNotation.more(count).utf8)
+    }
+
     /// One LF.
     public mutating func lineEnd() {
         bytes.append(0x0A)
@@ -71,4 +78,7 @@ public enum ControlNotation {
         let digits = String(scalar.value, radix: 16, uppercase: true)
         return "<U+" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits + ">"
     }
+
+    /// `<+4000>`: that many more invisible characters.
+    public static func more(_ count: Int) -> String { "<+\(count)>" }
 }

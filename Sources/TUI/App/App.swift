@@ -59,8 +59,7 @@ final class App {
     private func wait() -> Bool {
         let now = Self.monotonic()
         let sinceTick = now - lastTick
-        let busy = model.log?.searching != nil
-        var timeout = max(0, (busy ? 5 : 1000) - sinceTick)
+        var timeout = max(0, model.tickInterval - sinceTick)
         var watched: nfds_t = 2
         if dirty {
             timeout = min(timeout, clock.wait(now))
@@ -129,8 +128,7 @@ final class App {
 
     private func tick() {
         let now = Self.monotonic()
-        let due = model.log?.searching != nil ? now - lastTick >= 5 : now - lastTick >= 1000
-        guard due || lastTick == 0 else { return }
+        guard now - lastTick >= model.tickInterval || lastTick == 0 else { return }
         lastTick = now
         change(.tick(.now()))
     }

@@ -32,6 +32,25 @@ struct EffectRunner: Sendable {
         case .loadRuns: await attempt("Runs") { .runs(try await backend.runs()) }
         case .loadRun(let id): await attempt("Run \(id.short)") { .run(try await backend.run(id)) }
         case .createRun(let request): await attempt("Not started") { .runCreated(try await backend.create(request)) }
+        case .loadPolicies:
+            await ask {
+                .policies(try await backend.policies())
+            } onFailure: {
+                .policiesFailed($0)
+            }
+        case .testPolicy(let test):
+            await ask {
+                .policyTested(test, try await backend.test(test))
+            } onFailure: {
+                .policyTestFailed(test, $0)
+            }
+        case .loadAudit(let query):
+            await ask {
+                let page = try await backend.audit(query)
+                return .audit(query, page.items, next: page.next)
+            } onFailure: {
+                .auditFailed($0)
+            }
         case .cancel(let request): await attempt("Not stopped") { .canceled(try await backend.cancel(request)) }
         case .openLogs(let tasks):
             for task in tasks { await attempt("Log of \(task.short)") { .logOpened(try await backend.openLog(task)) } }
@@ -40,6 +59,15 @@ struct EffectRunner: Sendable {
             await attempt("Not saved") { .logSaved(path: path, bytes: try Self.save(order.pieces, to: path)) }
         case .retryNow: await backend.retryNow()
         case .suspend, .redraw, .bell: break
+        }
+    }
+
+    /// A question whose failure is shown where its answer would be.
+    private func ask(_ work: () async throws -> AppEvent, onFailure: (DeployError) -> AppEvent) async {
+        do {
+            mailbox.post(try await work())
+        } catch {
+            mailbox.post(onFailure(DeployError(wrapping: error)))
         }
     }
 

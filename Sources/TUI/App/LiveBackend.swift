@@ -179,6 +179,20 @@ actor LiveBackend: ConsoleBackend {
         return reply.tasks
     }
 
+    func policies() async throws -> [PolicyRecord] {
+        let page: Page<PolicyRecord> = try await request(.policyList)
+        return page.items
+    }
+
+    func test(_ test: PolicyTest) async throws -> [AgentVerdict] {
+        let reply: PolicyTestReply = try await request(.policyTest(test))
+        return reply.agents
+    }
+
+    func audit(_ query: AuditQuery) async throws -> Page<AuditRecord> {
+        try await request(.auditList(query))
+    }
+
     func openLog(_ task: TaskID) async throws -> LogState {
         logs[task] = Followed()
         return try await request(.logOpen(LogOpen(taskID: task.rawValue)))

@@ -6,7 +6,7 @@ import Core
 /// The grid of cells every widget draws into. A terminal shows it; a test prints it.
 ///
 /// Drawing outside the grid is cut off, never an error. Text must have been sanitised; as a last line of defence a
-/// control character is drawn as `?`.
+/// character that may not be drawn, such as a control, is drawn as `?`.
 struct Canvas: Equatable, Sendable {
     let size: Size
     private(set) var cells: [Cell]
@@ -48,17 +48,20 @@ struct Canvas: Equatable, Sendable {
         var at = column
         for scalar in text.unicodeScalars {
             let next = put(scalar, at, row, style, end: end)
-            if next == at, TextWidth.of(scalar) > 0 { break }
+            if next == at, Self.cells(scalar) > 0 { break }
             at = next
         }
         return at
     }
 
+    /// Cells that a scalar takes here, also one that is drawn as `?`.
+    static func cells(_ scalar: Unicode.Scalar) -> Int { Sanitizer.isDrawable(scalar) ? TextWidth.of(scalar) : 1 }
+
     /// Writes one scalar and returns the column after it; the same column when it did not fit or is a mark.
     @discardableResult
     mutating func put(_ scalar: Unicode.Scalar, _ column: Int, _ row: Int, _ style: Style, end: Int) -> Int {
         guard row >= 0, row < size.rows, column >= 0 else { return column }
-        if scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) { return put("?", column, row, style, end: end) }
+        guard Sanitizer.isDrawable(scalar) else { return put("?", column, row, style, end: end) }
         let width = TextWidth.of(scalar)
         if width == 0 {
             combine(scalar, column - 1, row)

@@ -63,12 +63,12 @@ struct SelectorOptions: ParsableArguments {
     }
 
     /// Names, each option's split at commas, none twice.
-    static func names(_ options: [String]) throws(DeployError) -> [String] {
+    static func names(_ options: [String], what: String = "agent") throws(DeployError) -> [String] {
         var names: [String] = []
         for option in options {
             for name in option.split(separator: ",", omittingEmptySubsequences: false) {
                 guard !name.isEmpty else {
-                    throw DeployError(.invalidArgument, "an agent's name is empty in '\(option)'")
+                    throw DeployError(.invalidArgument, "the name of an \(what) is empty in '\(option)'")
                 }
                 if !names.contains(String(name)) { names.append(String(name)) }
             }

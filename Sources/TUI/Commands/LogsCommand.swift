@@ -19,8 +19,11 @@ struct LogsCommand: DeployCommand {
     @Flag(name: .shortAndLong, help: "Go on until the task ends; exit with its status.")
     var follow = false
 
-    @Flag(help: "Exact bytes, even on a terminal, and no notes.")
+    @Flag(help: "Exact bytes, and no notes; not on a terminal.")
     var raw = false
+
+    @Flag(help: "With --raw: exact bytes also on a terminal, which then does what they say.")
+    var force = false
 
     @Option(help: ArgumentHelp("Start with this chunk.", valueName: "seq"))
     var from: Int64 = 0
@@ -30,6 +33,14 @@ struct LogsCommand: DeployCommand {
 
     func perform(_ session: CommandSession) async throws(DeployError) -> Int32 {
         guard from >= 0 else { throw DeployError(.invalidArgument, "--from is negative") }
+        guard raw || !force else { throw DeployError(.invalidArgument, "--force is for --raw only") }
+        let settings = session.settings
+        let wanted = stream == .stderr ? settings.errorIsTerminal : settings.outputIsTerminal
+        guard !raw || force || !wanted || settings.format != .table else {
+            throw DeployError(
+                .invalidArgument, "--raw would let this output control the terminal",
+                hint: "write to a file or a pipe, leave --raw out, or add --force")
+        }
         let command = self
         return try await session.withClient(reconnect: .afterFirstLink) { client throws(DeployError) in
             let tasks = try await FoundObject.find(command.id, client).tasks
@@ -52,7 +63,7 @@ struct LogsCommand: DeployCommand {
             try await events.finish()
             return ended
         }
-        let style = TaskOutput.Style(raw: raw, prefixed: tasks.count > 1 && !raw, streams: stream)
+        let style = TaskOutput.Style(raw: raw, force: force, prefixed: tasks.count > 1 && !raw, streams: stream)
         return try await read(
             tasks, client, TaskOutput(output: session.output, settings: session.settings, style: style, names: names))
     }

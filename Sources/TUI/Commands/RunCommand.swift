@@ -38,11 +38,23 @@ struct RunCommand: DeployCommand {
     @Option(help: ArgumentHelp("A variable for the command; may be given several times.", valueName: "key=value"))
     var env: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "A variable whose value is a secret that each agent keeps; may be given several times.",
+            valueName: "key=secret"))
+    var secret: [String] = []
+
     @Option(help: ArgumentHelp("Run as this account.", valueName: "name"))
     var user: String?
 
+    @Flag(help: "Run in the namespaces of the agents' hosts; their policy files must allow it.")
+    var hostNamespaces = false
+
     @Flag(help: "Send standard input, at most 512 KiB, to every task.")
     var stdin = false
+
+    @Option(help: ArgumentHelp("Give every task a secret that its agent keeps as standard input.", valueName: "secret"))
+    var stdinSecret: String?
 
     @Flag(help: "Print the run's id and leave.")
     var detach = false
@@ -95,8 +107,20 @@ struct RunCommand: DeployCommand {
             let (key, value) = try OptionPair.parse(pair, what: "variable")
             variables[key] = .string(value)
         }
+        for pair in secret {
+            let (key, name) = try OptionPair.parse(pair, what: "secret")
+            guard variables[key] == nil else {
+                throw DeployError(.invalidArgument, "variable '\(key)' is given twice")
+            }
+            variables[key] = try Self.reference(name)
+        }
+        if hostNamespaces { params["host_namespaces"] = .bool(true) }
         if !variables.isEmpty { params["env"] = .object(variables) }
         let selector = try targets.selector()
+        guard !stdin || stdinSecret == nil else {
+            throw DeployError(.invalidArgument, "--stdin and --stdin-secret exclude each other")
+        }
+        if let stdinSecret { params["stdin"] = try Self.reference(stdinSecret) }
         if stdin {
             let bytes = try readInput()
             if let text = String(validating: bytes, as: UTF8.self) {
@@ -111,6 +135,15 @@ struct RunCommand: DeployCommand {
         try spec.validate()
         let key = idempotencyKey ?? Identifier<RunKind>.random().rawValue
         return RunCreate(selector: selector, spec: spec, idempotencyKey: key, follow: detach ? nil : true)
+    }
+
+    private static func reference(_ name: String) throws(DeployError) -> JSONValue {
+        guard let reference = SecretReference(name) else {
+            throw DeployError(
+                .invalidArgument, "'\(name)' is not the name of a secret",
+                hint: "a name is 1 to 64 letters, digits, _, - or .")
+        }
+        return reference.value
     }
 
     /// An argument vector as a shell would have to be told it.

@@ -24,8 +24,9 @@ public struct TiangongCommand: AsyncParsableCommand {
         discussion: "Without a subcommand, on a terminal, the full-screen console opens. See tiangong(1).",
         version: "tiangong \(ProtocolVersion.product)",
         subcommands: [
-            LoginCommand.self, AgentCommand.self, RunCommand.self, TaskCommand.self, LogsCommand.self,
-            VersionCommand.self,
+            LoginCommand.self, WhoamiCommand.self, AgentCommand.self, RunCommand.self, TaskCommand.self,
+            LogsCommand.self, PolicyCommand.self, OperatorCommand.self, TokenCommand.self, EnrolmentCommand.self,
+            VersionCommand.self, SanitizeCommand.self,
         ])
 
     @OptionGroup var globals: GlobalOptions

@@ -92,6 +92,8 @@ struct LogText: Equatable {
 
         mutating func invisible(_ scalar: Unicode.Scalar) { mark(ControlNotation.tag(scalar)) }
 
+        mutating func invisible(more count: Int) { mark(ControlNotation.more(count)) }
+
         mutating func lineEnd() { mark("^J") }
 
         mutating func rendition(_ parameters: [UInt16]) {

@@ -40,6 +40,9 @@ enum AppActions {
         model.push(.log)
         if model.log?.tasks == tasks.map(\.id) { return effects }
         model.log = LogScreenState(title: title, tasks: tasks, now: model.now)
+        if let run = model.run?.detail?.run, run.id == tasks.first?.runID {
+            model.log?.hostNamespaces = run.spec.usesHostNamespaces
+        }
         return effects + [.openLogs(tasks.map(\.id))]
     }
 
@@ -91,16 +94,19 @@ enum AppActions {
         model.runs = RunsState()
         model.run = nil
         model.log = nil
+        model.policies = PoliciesState()
+        model.check = PolicyCheck()
+        model.audit = AuditState()
         model.server = nil
         model.freshAt = nil
         model.compose.review = nil
     }
 
     /// Asks for everything the present screen shows.
-    static func reload(_ model: AppModel) -> [Effect] {
+    static func reload(_ model: inout AppModel) -> [Effect] {
         var effects: [Effect] = [.loadAgents, .loadRuns]
         if let run = model.run { effects.append(.loadRun(run.id)) }
-        return effects
+        return effects + PolicyUpdate.reload(&model)
     }
 
     /// The command line that shows what the screen shows.
@@ -119,6 +125,15 @@ enum AppActions {
                     + (run.selected.map { ["tiangong task show \($0.id.rawValue)"] } ?? [])
             } ?? []
         case .log: return (model.log?.tasks.prefix(10) ?? []).map { "tiangong logs -f \($0.rawValue)" }
+        case .policies:
+            return ["tiangong policy list"]
+                + (model.policies.selected.map { ["tiangong policy show \(EquivalentCommand.quoted($0.name))"] } ?? [])
+        case .policy:
+            return model.policies.opened.map { ["tiangong policy show \(EquivalentCommand.quoted($0.name))"] } ?? []
+        case .verdicts:
+            return model.check.wanted.map { [EquivalentCommand.policyTest($0)] } ?? []
+        case .audit: return [EquivalentCommand.audit(model.audit.query)]
+        case .auditRecord: return model.audit.opened.map { ["tiangong audit show \($0.seq)"] } ?? []
         case .compose, .review: return []
         }
     }

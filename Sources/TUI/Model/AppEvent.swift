@@ -17,6 +17,12 @@ enum AppEvent: Equatable, Sendable {
     case run(RunDetail)
     case runCreated(RunDetail)
     case canceled([TaskRecord])
+    case policies([PolicyRecord])
+    case policiesFailed(DeployError)
+    case policyTested(PolicyTest, [AgentVerdict])
+    case policyTestFailed(PolicyTest, DeployError)
+    case audit(AuditQuery, [AuditRecord], next: String?)
+    case auditFailed(DeployError)
     case logOpened(LogState)
     case logSaved(path: String, bytes: Int)
     /// A request failed; `doing` says which, for people.

@@ -6,6 +6,7 @@ import Core
 /// The pages. Overlays lie on top of them.
 enum ScreenID: Equatable, Sendable {
     case contexts, agents, runs, run, compose, review, log
+    case policies, policy, verdicts, audit, auditRecord
 }
 
 /// What lies on top of the page and takes all keys.
@@ -38,7 +39,7 @@ struct Message: Equatable, Sendable {
 /// A question on the bottom line.
 struct PromptState: Equatable, Sendable {
     enum Purpose: Equatable, Sendable {
-        case filter, search, save
+        case filter, search, save, audit
     }
 
     var purpose: Purpose
@@ -49,6 +50,7 @@ struct PromptState: Equatable, Sendable {
         case .filter: "filter: "
         case .search: "search: "
         case .save: "save to: "
+        case .audit: "audit of: "
         }
     }
 }
@@ -73,6 +75,9 @@ struct AppModel {
     var run: RunState?
     var compose = ComposeState()
     var log: LogScreenState?
+    var policies = PoliciesState()
+    var check = PolicyCheck()
+    var audit = AuditState()
 
     var overlay: Overlay?
     var message: Message?
@@ -92,6 +97,12 @@ struct AppModel {
     /// Where a screen draws: between the header and the hint line.
     var body: Rect { Rect(0, 2, size.columns, max(0, size.rows - 4)) }
 
+    /// Milliseconds from one tick of the clock to the next.
+    var tickInterval: Int64 {
+        if log?.searching != nil { return 5 }
+        return connection.isLive && check.isPending && (screen == .compose || screen == .review) ? 100 : 1000
+    }
+
     /// Smaller terminals get a page of counters only.
     var isTooSmall: Bool { size.columns < 60 || size.rows < 16 }
 
@@ -103,6 +114,10 @@ struct AppModel {
         case .runs: [.runs, .list, .all]
         case .run: [.run, .list, .all]
         case .log: [.log, .all]
+        case .policies: [.policies, .list, .all]
+        case .verdicts: [.list, .all]
+        case .audit: [.audit, .list, .all]
+        case .policy, .auditRecord: [.page, .all]
         case .compose, .review: [.form]
         }
     }

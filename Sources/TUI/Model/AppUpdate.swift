@@ -7,6 +7,12 @@ import Core
 /// terminal: everything here can be tested by calling it.
 enum AppUpdate {
     static func update(_ model: inout AppModel, _ event: AppEvent) -> [Effect] {
+        var ticked = false
+        if case .tick = event { ticked = true }
+        return change(&model, event) + PolicyUpdate.follow(&model, ticked: ticked)
+    }
+
+    private static func change(_ model: inout AppModel, _ event: AppEvent) -> [Effect] {
         switch event {
         case .key(let key): return KeyUpdate.key(key, &model)
         case .paste(let text): KeyUpdate.paste(text, &model)
@@ -76,6 +82,8 @@ enum AppUpdate {
         case .canceled(let tasks):
             for task in tasks { BackendUpdate.take(task, &model) }
             model.say("\(tasks.count) task\(tasks.count == 1 ? " is" : "s are") being stopped")
+        case .policies, .policiesFailed, .policyTested, .policyTestFailed, .audit, .auditFailed:
+            PolicyUpdate.take(event, &model)
         case .logOpened(let state): BackendUpdate.take(state.task, &model)
         case .logSaved(let path, let bytes): model.say("Saved \(Words.bytes(bytes)) to \(path)", .good)
         case .failed(let doing, let error):
@@ -107,6 +115,12 @@ enum AppUpdate {
         }
         model.contextList.settle(
             count: model.contexts.items.count, visible: Table.visibleRows(ContextsScreen.listArea(model)))
+        model.policies.list.settle(
+            count: model.policies.shown.count, visible: Table.visibleRows(PoliciesScreen.listArea(model)))
+        model.check.list.settle(
+            count: model.check.verdicts?.count ?? 0, visible: Table.visibleRows(VerdictsScreen.listArea(model)))
+        model.audit.list.settle(
+            count: model.audit.items.count, visible: Table.visibleRows(AuditScreen.listArea(model)))
         LogScreen.settle(&model)
     }
 }

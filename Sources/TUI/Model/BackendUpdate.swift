@@ -14,7 +14,8 @@ enum BackendUpdate {
         case .connected(let info):
             model.connection = .live
             model.server = info
-            return AppActions.reload(model)
+            model.check.forgetAnswers()
+            return AppActions.reload(&model)
         case .offline(let reason, let attempt, let retry):
             var since = model.now
             if case .offline(_, _, _, let before) = model.connection { since = before }

@@ -6,7 +6,7 @@ import Core
 /// A shell task being written. It is kept until it was run: leaving the page loses nothing.
 struct ComposeState: Equatable, Sendable {
     enum Field: Int, CaseIterable, Sendable {
-        case target, command, directory, environment, user, timeout
+        case target, command, directory, environment, user, timeout, namespaces
 
         var label: String {
             switch self {
@@ -16,6 +16,7 @@ struct ComposeState: Equatable, Sendable {
             case .environment: "Environment"
             case .user: "User"
             case .timeout: "Timeout"
+            case .namespaces: "Namespaces"
             }
         }
 
@@ -24,9 +25,10 @@ struct ComposeState: Equatable, Sendable {
             case .target: "agent names, label pairs such as role=web, or all"
             case .command: "one line for /bin/sh"
             case .directory: "absolute path; empty for the agent's own"
-            case .environment: "NAME=value NAME2='two words'"
+            case .environment: "NAME=value NAME2='two words' NAME3=secret:NAME-OF-A-SECRET"
             case .user: "account to run as; empty for the agent's own"
             case .timeout: "90s, 10m, 2h; empty for none"
+            case .namespaces: "'host' for those of the agent's host; empty for the agent's own"
             }
         }
     }
@@ -87,6 +89,17 @@ struct ComposeState: Equatable, Sendable {
         return result
     }
 
+    /// `secret:NAME` is a secret that the agent keeps, anything else is itself.
+    private static func value(_ text: String) throws(DeployError) -> JSONValue {
+        guard text.hasPrefix(secretPrefix) else { return .string(text) }
+        guard let secret = SecretReference(String(text.dropFirst(secretPrefix.count))) else {
+            throw DeployError(.invalidArgument, "Environment: '\(text)' does not name a secret")
+        }
+        return secret.value
+    }
+
+    private static let secretPrefix = "secret:"
+
     private static func words(_ text: String) throws(DeployError) -> [String] {
         var words: [String] = []
         var word: String?
@@ -116,7 +129,14 @@ struct ComposeState: Equatable, Sendable {
         let user = self[.user].text
         if !user.isEmpty { params["user"] = .string(user) }
         let variables = try Self.variables(self[.environment].text)
-        if !variables.isEmpty { params["env"] = .object(variables.mapValues { .string($0) }) }
+        var values: [String: JSONValue] = [:]
+        for (name, text) in variables { values[name] = try Self.value(text) }
+        if !values.isEmpty { params["env"] = .object(values) }
+        switch self[.namespaces].text {
+        case "": break
+        case "host": params["host_namespaces"] = .bool(true)
+        default: throw DeployError(.invalidArgument, "Namespaces: write 'host' or nothing")
+        }
         var timeout: Double?
         if !self[.timeout].text.isEmpty {
             guard let seconds = Self.seconds(self[.timeout].text) else {
@@ -139,7 +159,11 @@ struct ComposeState: Equatable, Sendable {
         self[.user] = TextField(run.spec.params["user"]?.stringValue ?? "")
         let pairs = (run.spec.params["env"]?.objectValue ?? [:]).sorted { $0.key < $1.key }
         self[.environment] = TextField(
-            pairs.map { "\($0.key)=\(EquivalentCommand.quoted($0.value.stringValue ?? ""))" }.joined(separator: " "))
+            pairs.map { key, value in
+                let text = value.secretName.map { Self.secretPrefix + $0 } ?? value.stringValue ?? ""
+                return "\(key)=\(EquivalentCommand.quoted(text))"
+            }.joined(separator: " "))
+        self[.namespaces] = TextField(run.spec.usesHostNamespaces ? "host" : "")
         self[.timeout] = TextField(run.spec.timeout.map { EquivalentCommand.seconds($0) } ?? "")
         focus = .command
     }
@@ -166,23 +190,56 @@ struct ReviewState: Equatable, Sendable {
     }
 }
 
+extension TaskSpec {
+    /// Whether it is to run in the namespaces of the agent's host.
+    var usesHostNamespaces: Bool { params["host_namespaces"] == .bool(true) }
+}
+
+extension JSONValue {
+    /// The name in `{"secret_ref": NAME}`.
+    var secretName: String? { objectValue?["secret_ref"]?.stringValue }
+}
+
 /// The command line that does the same.
 enum EquivalentCommand {
     static func run(_ selector: TargetSelector, _ spec: TaskSpec) -> String {
-        var words = ["tiangong", "run"]
-        if selector.all { words.append("--all") }
-        for name in selector.agents { words += ["-a", quoted(name)] }
-        for (key, value) in selector.labels.sorted(by: { $0.key < $1.key }) {
-            words += ["-l", quoted("\(key)=\(value)")]
-        }
+        var words = ["tiangong", "run"] + targets(selector)
         if let directory = spec.params["cwd"]?.stringValue { words += ["--cwd", quoted(directory)] }
         if let user = spec.params["user"]?.stringValue { words += ["--user", quoted(user)] }
         for (key, value) in (spec.params["env"]?.objectValue ?? [:]).sorted(by: { $0.key < $1.key }) {
-            words += ["--env", quoted("\(key)=\(value.stringValue ?? "")")]
+            if let secret = value.secretName {
+                words += ["--secret", quoted("\(key)=\(secret)")]
+            } else {
+                words += ["--env", quoted("\(key)=\(value.stringValue ?? "")")]
+            }
         }
+        if spec.usesHostNamespaces { words.append("--host-namespaces") }
         if let timeout = spec.timeout { words += ["--timeout", seconds(timeout)] }
         words += ["--", quoted(spec.command)]
         return words.joined(separator: " ")
+    }
+
+    static func policyTest(_ test: PolicyTest) -> String {
+        let words = ["tiangong", "policy", "test"] + targets(test.selector)
+        return
+            (words + (test.spec.usesHostNamespaces ? ["--host-namespaces"] : []) + ["--", quoted(test.spec.command)])
+            .joined(separator: " ")
+    }
+
+    static func audit(_ query: AuditQuery) -> String {
+        let options: [(name: String, value: String?)] = [
+            ("actor", query.actor), ("action", query.action), ("agent", query.agent), ("task", query.task),
+            ("verdict", query.verdict), ("since", query.since?.description), ("until", query.until?.description),
+        ]
+        return
+            (["tiangong audit list"]
+            + options.compactMap { option in option.value.map { "--\(option.name) \(quoted($0))" } })
+            .joined(separator: " ")
+    }
+
+    private static func targets(_ selector: TargetSelector) -> [String] {
+        (selector.all ? ["--all"] : []) + selector.agents.flatMap { ["-a", quoted($0)] }
+            + selector.labels.sorted { $0.key < $1.key }.flatMap { ["-l", quoted("\($0.key)=\($0.value)")] }
     }
 
     static func seconds(_ value: Double) -> String {

@@ -64,6 +64,11 @@ protocol ConsoleBackend: Sendable {
     func run(_ id: RunID) async throws -> RunDetail
     func create(_ request: RunCreate) async throws -> RunDetail
     func cancel(_ request: CancelRequest) async throws -> [TaskRecord]
+    func policies() async throws -> [PolicyRecord]
+    /// What the policies say about a command, agent by agent. Nothing runs.
+    func test(_ test: PolicyTest) async throws -> [AgentVerdict]
+    /// A page of the audit, newest first.
+    func audit(_ query: AuditQuery) async throws -> Page<AuditRecord>
     /// Follows a log from the start; after a lost link it goes on by itself where it stopped.
     func openLog(_ task: TaskID) async throws -> LogState
     func closeLog(_ task: TaskID) async

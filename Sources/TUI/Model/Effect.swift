@@ -11,6 +11,9 @@ enum Effect: Equatable, Sendable {
     case loadRuns
     case loadRun(RunID)
     case createRun(RunCreate)
+    case loadPolicies
+    case testPolicy(PolicyTest)
+    case loadAudit(AuditQuery)
     case cancel(CancelRequest)
     case openLogs([TaskID])
     case closeLogs([TaskID])

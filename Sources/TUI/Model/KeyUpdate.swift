@@ -55,7 +55,10 @@ enum KeyUpdate {
         case .interrupt: interrupt(&model)
         case .suspend: return [.suspend]
         case .redraw: return [.redraw]
-        case .refresh: return model.connection.isLive ? AppActions.reload(model) : [.retryNow, .loadContexts]
+        case .refresh: return model.connection.isLive ? AppActions.reload(&model) : [.retryNow, .loadContexts]
+        case .goPolicies: return PolicyUpdate.goPolicies(&model)
+        case .goAudit: return PolicyUpdate.goAudit(&model)
+        case .verdicts: VerdictsScreen.open(&model)
         case .goAgents: model.stack = [.agents]
         case .goRuns: model.stack = [.agents, .runs]
         case .goLog: model.push(.log)
@@ -73,7 +76,7 @@ enum KeyUpdate {
     private static func onScreen(_ action: Action, _ model: inout AppModel) -> [Effect] {
         if model.screen != .log, let move = move(action) {
             moveList(move, &model)
-            return []
+            return model.screen == .audit ? AuditScreen.more(&model) : []
         }
         switch model.screen {
         case .contexts: return ContextsScreen.act(action, &model)
@@ -82,7 +85,10 @@ enum KeyUpdate {
         case .run: return RunScreen.act(action, &model)
         case .compose: return ComposeScreen.act(action, &model)
         case .log: return LogScreen.act(action, &model)
-        case .review: return []
+        case .policies: return PoliciesScreen.act(action, &model)
+        case .verdicts: return VerdictsScreen.act(action, &model)
+        case .audit: return AuditScreen.act(action, &model)
+        case .review, .policy, .auditRecord: return []
         }
     }
 
@@ -142,6 +148,18 @@ enum KeyUpdate {
             let count = model.run?.tasks.count ?? 0
             let visible = Table.visibleRows(RunScreen.listArea(model))
             model.run?.list.move(move, count: count, visible: visible)
+        case .policies:
+            model.policies.list.move(
+                move, count: model.policies.shown.count, visible: Table.visibleRows(PoliciesScreen.listArea(model)))
+        case .verdicts:
+            model.check.list.move(
+                move, count: model.check.verdicts?.count ?? 0,
+                visible: Table.visibleRows(VerdictsScreen.listArea(model)))
+        case .audit:
+            model.audit.list.move(
+                move, count: model.audit.items.count, visible: Table.visibleRows(AuditScreen.listArea(model)))
+        case .policy: model.policies.offset = PolicyScreen.page(model).moved(move, from: model.policies.offset)
+        case .auditRecord: model.audit.offset = AuditRecordScreen.page(model).moved(move, from: model.audit.offset)
         case .compose, .review, .log: break
         }
     }
@@ -151,6 +169,7 @@ enum KeyUpdate {
         case .agents: model.agents.list.filter
         case .runs: model.runs.list.filter
         case .run: model.run?.list.filter ?? ""
+        case .policies: model.policies.list.filter
         default: ""
         }
     }
@@ -160,6 +179,7 @@ enum KeyUpdate {
         case .agents: model.agents.list.filter = text
         case .runs: model.runs.list.filter = text
         case .run: model.run?.list.filter = text
+        case .policies: model.policies.list.filter = text
         default: break
         }
         AppUpdate.settle(&model)

@@ -101,6 +101,7 @@ enum OverlayUpdate {
         model.overlay = nil
         switch state.purpose {
         case .filter: KeyUpdate.setFilter(state.field.text, &model)
+        case .audit: return PolicyUpdate.searchAudit(state.field.text, &model)
         case .search: LogScreen.search(state.field.text, &model)
         case .save: if !state.field.text.isEmpty { return [.saveLog(path: state.field.text)] }
         }

@@ -145,6 +145,8 @@ struct LogScreenState {
     var found: Int?
     var ended: Set<TaskID> = []
     var states: [TaskID: TaskRecord] = [:]
+    /// The tasks run in the namespaces of their agents' hosts.
+    var hostNamespaces = false
     var colours = true
     var times = false
     var names: Bool

@@ -48,6 +48,7 @@ enum JSONPrinter {
 
     private static func needsEscape(_ scalar: Unicode.Scalar) -> Bool {
         guard scalar.value >= 0x7F else { return false }
+        guard Sanitizer.isDrawable(scalar) else { return true }
         switch scalar.properties.generalCategory {
         case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .surrogate, .unassigned: return true
         default: return false

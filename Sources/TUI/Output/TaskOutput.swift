@@ -13,12 +13,14 @@ enum StreamChoice: String, Sendable, CaseIterable {
 
 /// Task output as the command line shows it: standard output to standard output, standard error to standard error.
 ///
-/// Bytes are passed on as they are; on a terminal they go through the sanitiser unless `raw`.
+/// Bytes are passed on as they are; on a terminal they go through the sanitiser.
 actor TaskOutput: LogReceiver {
     /// How output is shown.
     struct Style: Sendable {
-        /// Exact bytes, nothing added, even on a terminal.
+        /// Exact bytes, nothing added.
         var raw = false
+        /// Exact bytes even on a terminal.
+        var force = false
         /// Whether to put the agent's name before each line.
         var prefixed = false
         /// Which streams.
@@ -120,7 +122,7 @@ actor TaskOutput: LogReceiver {
         let isTerminal = destination == .error ? settings.errorIsTerminal : settings.outputIsTerminal
         return Lane(
             destination: destination,
-            terminal: isTerminal && !style.raw ? TerminalText(color: settings.color) : nil,
+            terminal: isTerminal && !(style.raw && style.force) ? TerminalText(color: settings.color) : nil,
             prefixer: style.prefixed ? LinePrefixer(name: name(key.task)) : nil)
     }
 }

@@ -4,7 +4,8 @@
 import Core
 import NIOCore
 
-/// One stream of foreign bytes made safe for a terminal, with its colours when wanted.
+/// One stream of foreign bytes made safe for a terminal, with its colours when wanted. What it gives leaves no colour
+/// switched on, so that whatever is written next to it on the same terminal looks as it should.
 struct TerminalText {
     private var sanitizer = Sanitizer()
     private var plain = PlainTextSink()
@@ -18,7 +19,9 @@ struct TerminalText {
         bytes.withUnsafeReadableBytes { raw in
             let buffer = raw.assumingMemoryBound(to: UInt8.self)
             if var sink = colored.take() {
+                sink.resume()
                 sanitizer.feed(buffer, into: &sink)
+                sink.pause()
                 colored = sink
             } else {
                 sanitizer.feed(buffer, into: &plain)
@@ -30,6 +33,7 @@ struct TerminalText {
     /// What was held back, at the end of the stream.
     mutating func finish() -> ByteBuffer {
         if var sink = colored.take() {
+            sink.resume()
             sanitizer.finish(into: &sink)
             sink.reset()
             colored = sink
@@ -53,7 +57,10 @@ struct TerminalText {
 struct ColoredTextSink: SanitizerSink {
     /// What was written so far.
     var text = PlainTextSink()
-    private var styled = false
+    /// Renditions in force, as they came.
+    private var active: [[UInt16]] = []
+    /// Renditions without a reset that are taken on one line.
+    private static let activeLimit = 16
 
     /// Takes a run of printable ASCII.
     mutating func ascii(_ run: UnsafeBufferPointer<UInt8>) { text.ascii(run) }
@@ -63,6 +70,8 @@ struct ColoredTextSink: SanitizerSink {
     mutating func control(_ byte: UInt8) { text.control(byte) }
     /// Takes an invisible scalar.
     mutating func invisible(_ scalar: Unicode.Scalar) { text.invisible(scalar) }
+    /// Takes a count of invisible scalars.
+    mutating func invisible(more count: Int) { text.invisible(more: count) }
 
     /// Ends a line, and with it any style.
     mutating func lineEnd() {
@@ -75,13 +84,31 @@ struct ColoredTextSink: SanitizerSink {
         guard
             parameters.allSatisfy({ $0 != 5 && $0 != 6 && $0 != 8 && ($0 <= 107 || $0 <= 255 && parameters.count > 2) })
         else { return }
-        styled = !(parameters.isEmpty || parameters == [0])
-        text.bytes.append(contentsOf: "\u{1B}[\(parameters.map(String.init).joined(separator: ";"))m".utf8)
+        if parameters.isEmpty || parameters == [0] {
+            reset()
+        } else if active.count < Self.activeLimit {
+            active.append(parameters)
+            write(parameters)
+        }
     }
 
     /// Ends any style.
     mutating func reset() {
-        if styled { text.bytes.append(contentsOf: "\u{1B}[0m".utf8) }
-        styled = false
+        pause()
+        active.removeAll(keepingCapacity: true)
+    }
+
+    /// Switches any style off for now.
+    mutating func pause() {
+        if !active.isEmpty { write([0]) }
+    }
+
+    /// Switches the style on again that was switched off.
+    mutating func resume() {
+        for parameters in active { write(parameters) }
+    }
+
+    private mutating func write(_ parameters: [UInt16]) {
+        text.bytes.append(contentsOf: "\u{1B}[\(parameters.map(String.init).joined(separator: ";"))m".utf8)
     }
 }

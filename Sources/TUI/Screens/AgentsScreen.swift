@@ -34,9 +34,17 @@ enum AgentsScreen {
         var table = table
         if !model.agents.isKnown { table.empty = "Waiting for the server." }
         if model.agents.isKnown, !filter.isEmpty { table.empty = "Nothing contains '\(filter)'. / changes the filter." }
+        // Only where it matters: the column is not there while no agent may do so.
+        let marked = model.agents.items.contains { $0.hostNamespaces == true }
+        if marked { table.columns.insert(.init(title: "", width: HostMark.text.count, priority: 0), at: 1) }
         table.draw(
             &canvas, area, count: rows.count, list: model.agents.list,
-            marked: { model.agents.marked.contains(rows[$0].id) }, row: { values(rows[$0], model) })
+            marked: { model.agents.marked.contains(rows[$0].id) },
+            row: { index in
+                var values = values(rows[index], model)
+                if marked { values.insert(HostMark.value(rows[index]), at: 1) }
+                return values
+            })
         detail(model, &canvas, area.row + area.rows)
     }
 
@@ -63,8 +71,14 @@ enum AgentsScreen {
             agent.status == .online
             ? "  up \(Words.age(agent.connectedAt, model.now))" : "  gone \(Words.age(agent.lastSeen, model.now))"
         second += "  runs \(agent.executors.joined(separator: ","))"
+        if let mode = agent.policyMode { second += "  policy \(mode.rawValue)" }
+        var end = 1
         for (index, text) in [first.joined(separator: "  "), second].enumerated() {
-            canvas.put(TextWidth.fit(Sanitizer.line(text), canvas.size.columns - 2), 1, row + index, .dim)
+            end = canvas.put(TextWidth.fit(Sanitizer.line(text), canvas.size.columns - 2), 1, row + index, .dim)
+        }
+        if agent.hostNamespaces == true {
+            let text = "tasks may enter the host's namespaces"
+            canvas.put(TextWidth.fit(text, canvas.size.columns - end - 3), end + 2, row + 1, .bad)
         }
     }
 
@@ -77,6 +91,7 @@ enum AgentsScreen {
         case .markAll: model.agents.marked.formUnion(model.agents.shown.map(\.id))
         case .unmark: model.agents.marked = []
         case .open: return AppActions.compose(&model)
+        case .auditOf: return model.agents.selected.map { PolicyUpdate.auditOf("agent=\($0.name)", &model) } ?? []
         default: break
         }
         return []

@@ -8,6 +8,7 @@ enum ComposeScreen {
     static func draw(_ model: AppModel, _ canvas: inout Canvas) {
         Frame.title(model, &canvas, "New task", "[1 Write]  2 Review")
         let compose = model.compose
+        let verdict = model.check.summary(isLive: model.connection.isLive)
         let labelWidth = 13
         let width = canvas.size.columns - labelWidth - 4
         var row = 3
@@ -15,8 +16,12 @@ enum ComposeScreen {
             let focused = compose.focus == field && model.overlay == nil
             canvas.put(field.label, 2, row, focused ? .key : .plain)
             if field == .target || field == .command { canvas.put("*", labelWidth, row, .dim) }
-            compose[field].draw(&canvas, labelWidth + 2, row, columns: width, focused: focused)
+            let style: Style = field == .namespaces && !compose[field].scalars.isEmpty ? .bad : .field
+            compose[field].draw(&canvas, labelWidth + 2, row, columns: width, focused: focused, style: style)
             row += 1
+            if field == .command {
+                canvas.put(TextWidth.fit(Sanitizer.line(verdict.text), width), labelWidth + 2, row, verdict.style)
+            }
             if field == .target {
                 let summary = target(model)
                 canvas.put(TextWidth.fit(Sanitizer.line(summary.text), width), labelWidth + 2, row, summary.style)
@@ -92,106 +97,5 @@ enum ComposeScreen {
         } catch {
             model.compose.problem = error.message
         }
-    }
-}
-
-/// The last step before something runs: the exact agents, the exact command, the equivalent line. Back has the focus.
-enum ReviewScreen {
-    static func draw(_ model: AppModel, _ canvas: inout Canvas) {
-        guard let review = model.compose.review else { return }
-        let down = review.agents.count { $0.status == .offline }
-        Frame.title(model, &canvas, "Review", "1 Write  [2 Review]")
-        let width = canvas.size.columns
-        let server = model.contexts.current ?? "this server"
-        var heading = "This will run on \(review.agents.count) agent\(review.agents.count == 1 ? "" : "s") of \(server)"
-        if down > 0 { heading += ", \(down) offline (waits for them)" }
-        canvas.put(TextWidth.fit(Sanitizer.line(heading) + ":", width - 2), 1, 3, .title)
-        var row = 4
-        for part in TextBox.wrap(Sanitizer.line("$ " + review.spec.command), width - 6).prefix(3) {
-            canvas.put(part, 4, row)
-            row += 1
-        }
-        canvas.put(TextWidth.fit(Sanitizer.line(facts(review.spec)), width - 6), 4, row, .dim)
-        row += 2
-        let same = TextBox.wrap(Sanitizer.line(EquivalentCommand.run(review.selector, review.spec)), width - 6)
-        let bottom = canvas.size.rows - 3
-        let sameRows = min(same.count, 3)
-        drawAgents(review, &canvas, Rect(4, row, width - 6, bottom - row - sameRows - 3))
-        canvas.put("Same as", 1, bottom - sameRows - 2, .dim)
-        for (index, part) in same.prefix(sameRows).enumerated() { canvas.put(part, 4, bottom - sameRows - 1 + index) }
-        Dialog.buttons(
-            &canvas, ["Back", "Run"], focus: review.focus, enabled: [true, model.connection.isLive], canvas.bounds,
-            bottom)
-    }
-
-    private static func facts(_ spec: TaskSpec) -> String {
-        var facts: [String] = []
-        facts.append("in \(spec.params["cwd"]?.stringValue ?? "the agent's directory")")
-        facts.append("as \(spec.params["user"]?.stringValue ?? "the agent's user")")
-        if let env = spec.params["env"]?.objectValue, !env.isEmpty {
-            facts.append("env \(env.keys.sorted().joined(separator: ","))")
-        }
-        facts.append(spec.timeout.map { "timeout \(EquivalentCommand.seconds($0))" } ?? "no timeout")
-        return facts.joined(separator: ", ")
-    }
-
-    static func visibleRows(_ model: AppModel) -> Int { max(1, model.size.rows - 16) }
-
-    private static func drawAgents(_ review: ReviewState, _ canvas: inout Canvas, _ area: Rect) {
-        guard area.rows > 0 else { return }
-        let columnWidth = 38
-        let columns = max(1, area.columns / columnWidth)
-        let shown = review.agents.dropFirst(review.list.offset * columns)
-        for (index, agent) in shown.enumerated() {
-            let row = area.row + index / columns
-            guard row < area.row + area.rows else {
-                let rest = shown.count - index
-                canvas.put("... and \(rest) more (j)", area.column, area.row + area.rows, .dim)
-                break
-            }
-            let up = agent.status == .online
-            let name = TextWidth.fitMiddle(Sanitizer.line(agent.name), columnWidth - 12)
-            let at = area.column + index % columns * columnWidth
-            canvas.put(up ? "+ " : "! ", at, row, up ? .good : .bad)
-            canvas.put(name + (up ? "" : " offline"), at + 2, row, up ? .plain : .warning)
-        }
-    }
-
-    /// Keys of the review are fixed: choosing between two buttons, and scrolling.
-    static func handle(_ key: Key, _ model: inout AppModel) -> [Effect] {
-        guard var review = model.compose.review else { return [] }
-        switch key {
-        case .tab, .backTab, .left, .right, .character("h"), .character("l"): review.focus = 1 - review.focus
-        case .down, .character("j"): review.list.offset = min(review.list.offset + 1, max(0, review.agents.count - 1))
-        case .up, .character("k"): review.list.offset = max(0, review.list.offset - 1)
-        case .enter:
-            if review.focus == 1 { return run(review, &model) }
-            model.stack.removeAll { $0 == .review }
-        case .escape, .character("q"), .control("c"): model.stack.removeAll { $0 == .review }
-        default: break
-        }
-        model.compose.review = review
-        return []
-    }
-
-    private static func run(_ review: ReviewState, _ model: inout AppModel) -> [Effect] {
-        guard model.connection.isLive else {
-            model.say("Offline: nothing was sent. The form is kept.", .bad)
-            return []
-        }
-        guard review.agents.count > ReviewState.severeCount else {
-            model.say("Sent, waiting for the server")
-            return [.createRun(review.request)]
-        }
-        let down = review.agents.count { $0.status == .offline }
-        model.overlay = .confirm(
-            ConfirmState(
-                title: "Run on \(review.agents.count) agents",
-                lines: [
-                    "$ " + review.spec.command, "\(review.agents.count) agents, \(down) offline",
-                    "This cannot be undone.",
-                ],
-                verb: "Run", effects: [.createRun(review.request)], expected: "\(review.agents.count)"))
-        return []
     }
 }

@@ -20,6 +20,11 @@ enum Frame {
         case .compose: ComposeScreen.draw(model, &canvas)
         case .review: ReviewScreen.draw(model, &canvas)
         case .log: LogScreen.draw(model, &canvas)
+        case .policies: PoliciesScreen.draw(model, &canvas)
+        case .policy: PolicyScreen.draw(model, &canvas)
+        case .verdicts: VerdictsScreen.draw(model, &canvas)
+        case .audit: AuditScreen.draw(model, &canvas)
+        case .auditRecord: AuditRecordScreen.draw(model, &canvas)
         }
         HintLine.draw(model, &canvas)
         MessageLine.draw(model, &canvas)
@@ -34,13 +39,17 @@ enum Frame {
     }
 
     /// The line below the header: what the page is, and facts at the right.
-    static func title(_ model: AppModel, _ canvas: inout Canvas, _ left: String, _ right: String = "") {
+    static func title(
+        _ model: AppModel, _ canvas: inout Canvas, _ left: String, _ right: String = "", mark: String? = nil
+    ) {
         var text = left
         if !model.connection.isLive, model.freshAt != nil, model.screen != .contexts { text += "  STALE" }
         // The facts are short and change; of a long title the beginning is enough.
         let facts = TextWidth.fit(Sanitizer.line(right), max(0, canvas.size.columns * 3 / 4))
-        let room = canvas.size.columns - 4 - TextWidth.of(facts)
-        canvas.put(TextWidth.fit(Sanitizer.line(text), room), 1, 1, .title)
+        var at = 1
+        if let mark { at = canvas.put(mark, at, 1, .bad) + 1 }
+        let room = canvas.size.columns - 3 - at - TextWidth.of(facts)
+        canvas.put(TextWidth.fit(Sanitizer.line(text), room), at, 1, .title)
         canvas.put(facts, canvas.size.columns - 1 - TextWidth.of(facts), 1, .dim)
     }
 }
@@ -54,12 +63,19 @@ enum StatusBar {
         canvas.fill(Rect(0, 0, width, 1), style)
         let context = Sanitizer.line(model.contexts.current ?? "no context")
         let clock = Words.clock(model.now, offset: model.utcOffset)
-        let actor = model.server.map { Sanitizer.line($0.actor) + "  " } ?? ""
-        let right = TextWidth.fit(actor, 24) + clock
+        let who = model.server.map(identity) ?? ""
+        let right = (who.isEmpty ? "" : TextWidth.fit(who, max(16, width / 3)) + "  ") + clock
         let limit = width - TextWidth.of(right) - 2
         let left = " " + TextWidth.fit(context, 20) + "  " + connection(model) + "   " + counts(model)
         canvas.put(TextWidth.fit(left, limit), 0, 0, style)
         canvas.put(right, width - 1 - TextWidth.of(right), 0, style)
+    }
+
+    /// `wang operator prod,lab`: who, in which role, and where, unless everywhere.
+    private static func identity(_ server: ServerInfo) -> String {
+        var text = "\(server.actor) \(server.role.rawValue)"
+        if server.scope != Scope() { text += " " + ScopeText.text(server.scope) }
+        return Sanitizer.line(text)
     }
 
     static func connection(_ model: AppModel) -> String {
@@ -116,7 +132,7 @@ enum HintLine {
         case .palette: [("Enter", "run"), ("Up/Down", "choose"), ("Esc", "close")]
         case .help, .text: [("j/k", "scroll"), ("Esc", "close")]
         case nil where model.screen == .review:
-            [("Tab", "choose"), ("Enter", "do it"), ("j/k", "scroll"), ("Esc", "back to the form")]
+            [("Tab", "choose"), ("Enter", "do it"), ("j/k", "scroll"), ("p", "policy"), ("Esc", "back to the form")]
         case nil:
             ActionTable.rows(in: model.keyChain).compactMap { row in row.hint.map { (row.keys.first ?? "", $0) } }
         }

@@ -31,7 +31,7 @@ enum LogScreen {
         }
         let area = area(model)
         let size = textSize(model)
-        Frame.title(model, &canvas, "Log  \(log.title)", facts(log))
+        Frame.title(model, &canvas, "Log  \(log.title)", facts(log), mark: log.hostNamespaces ? HostMark.text : nil)
         var viewport = log.viewport
         viewport.settle(log.buffer, size)
         let rows = viewport.layout(log.buffer, size) { line in
@@ -86,6 +86,7 @@ enum LogScreen {
                 skip -= width
                 continue
             }
+            if at == column, width == 0 { continue }  // its base is beyond the edge
             let next = canvas.put(scalar, at, line, text.styles[index], end: canvas.size.columns)
             if next == at, width > 0 {
                 canvas.put("~", canvas.size.columns - 1, line, .notice)

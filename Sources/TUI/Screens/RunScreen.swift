@@ -36,7 +36,10 @@ enum RunScreen {
         Frame.title(
             model, &canvas, "Run \(run.id.short)",
             "by \(run.actor)  \(Words.age(run.createdAt, model.now)) ago  \(detail.tasks.count) tasks")
-        canvas.put(TextWidth.fit("$ " + Sanitizer.line(run.spec.command), canvas.size.columns - 2), 1, 2)
+        var at = 1
+        if run.spec.usesHostNamespaces { at = HostMark.draw(&canvas, at, 2) + 1 }
+        let shown = TextWidth.fit("$ " + Sanitizer.line(run.spec.command), canvas.size.columns - at - 1)
+        canvas.put(shown, at, 2, at > 1 ? .bad : .plain)
         canvas.put(TextWidth.fit(Sanitizer.line(facts(run)), canvas.size.columns - 2), 1, 3, .dim)
         progress(detail, overall.style, &canvas, 4)
         let area = listArea(model)
@@ -97,6 +100,7 @@ enum RunScreen {
         case .runLog:
             return AppActions.openLog(
                 detail.tasks, title: "run \(detail.run.id.short)  \(detail.run.spec.command)", &model)
+        case .auditOf: return state.selected.map { PolicyUpdate.auditOf("task=\($0.id)", &model) } ?? []
         case .duplicateRun: return AppActions.duplicate(detail.run, &model)
         case .cancelTask: return AppActions.askCancel(detail.run, tasks: state.selected.map { [$0] } ?? [], &model)
         case .cancelRun: return AppActions.askCancel(detail.run, tasks: detail.tasks, &model)

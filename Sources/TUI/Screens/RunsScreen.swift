@@ -33,7 +33,9 @@ enum RunsScreen {
             Table.Value(state.glyph, state.style), Table.Value(run.id.short),
             Table.Value("\(ok)/\(bad(run))/\(run.taskCount)", state.style),
             Table.Value(Words.age(run.createdAt, model.now)),
-            Table.Value(run.actor), Table.Value(run.target), Table.Value(run.spec.command),
+            Table.Value(run.actor), Table.Value(run.target),
+            run.spec.usesHostNamespaces
+                ? Table.Value("\(HostMark.text) \(run.spec.command)", .bad) : Table.Value(run.spec.command),
         ]
     }
 

@@ -8,6 +8,8 @@ enum Action: String, CaseIterable, Sendable {
     case goRuns = "go runs"
     case goContexts = "go contexts"
     case goLog = "go log"
+    case goPolicies = "go policies"
+    case goAudit = "go audit"
     case showCommand = "show command"
 
     case up, down, top, bottom
@@ -27,6 +29,10 @@ enum Action: String, CaseIterable, Sendable {
     case taskLog = "task logs"
     case runLog = "run logs"
 
+    case auditFilter = "audit filter"
+    case auditRefusals = "audit refusals"
+    case auditOf = "audit of this"
+
     case logFollow = "log follow"
     case logSearch = "log search"
     case logNext = "log next"
@@ -43,11 +49,12 @@ enum Action: String, CaseIterable, Sendable {
     case nextField = "field next"
     case previousField = "field previous"
     case review = "review"
+    case verdicts = "policy test"
 }
 
 /// Where keys are looked up. A screen has a chain of these, the most particular first.
 enum KeyContext: String, CaseIterable, Sendable {
-    case all, list, agents, runs, run, contexts, log, form
+    case all, list, page, agents, runs, run, contexts, log, policies, audit, form
 
     /// The heading in the help.
     var title: String {
@@ -59,6 +66,9 @@ enum KeyContext: String, CaseIterable, Sendable {
         case .run: "One run"
         case .contexts: "Contexts"
         case .log: "Log"
+        case .page: "Text"
+        case .policies: "Policies"
+        case .audit: "Audit"
         case .form: "Forms"
         }
     }

@@ -15,7 +15,7 @@ struct ActionRow: Sendable {
 
 /// The one table of actions: keys, hint line, help and palette are all made from it.
 enum ActionTable {
-    static let rows: [ActionRow] = all + list + agents + runs + contexts + log + form
+    static let rows: [ActionRow] = all + list + page + agents + runs + contexts + log + policies + form
 
     private static func row(
         _ action: Action, _ context: KeyContext, _ keys: [String], _ title: String, hint: String? = nil
@@ -35,6 +35,8 @@ enum ActionTable {
         row(.goAgents, .all, ["g a"], "Agents"),
         row(.goRuns, .all, ["g r", "g t"], "Runs and their tasks"),
         row(.goLog, .all, ["g l"], "The last log"),
+        row(.goPolicies, .all, ["g p"], "Policies: what may run where"),
+        row(.goAudit, .all, ["g u"], "Audit: who did what"),
         row(.goContexts, .all, ["g c"], "Contexts: servers and logins"),
         row(.newRun, .all, ["t"], "Compose a shell task, on the marked agents if any", hint: "new task"),
         row(.showCommand, .all, ["."], "Show the same as a command line"),
@@ -52,12 +54,34 @@ enum ActionTable {
         row(.bottom, .list, ["G", "End"], "Last"),
     ]
 
+    private static let page: [ActionRow] = [
+        row(.down, .page, ["j", "Down"], "Down", hint: "scroll"),
+        row(.up, .page, ["k", "Up"], "Up"),
+        row(.halfDown, .page, ["C-d"], "Half a page down"),
+        row(.halfUp, .page, ["C-u"], "Half a page up"),
+        row(.pageDown, .page, ["PgDn", "C-f", "Space"], "A page down"),
+        row(.pageUp, .page, ["PgUp"], "A page up"),
+        row(.top, .page, ["g g", "Home"], "To the top"),
+        row(.bottom, .page, ["G", "End"], "To the end"),
+    ]
+
+    private static let policies: [ActionRow] = [
+        row(.open, .policies, ["Enter"], "Show what the policy says", hint: "open"),
+        row(.filter, .policies, ["/"], "Show only policies that contain a text", hint: "filter"),
+        row(.open, .audit, ["Enter"], "Show the whole record", hint: "open"),
+        row(
+            .auditFilter, .audit, ["/"], "Ask for actor=, action=, agent=, task=, verdict=, since= or until=",
+            hint: "filter"),
+        row(.auditRefusals, .audit, ["D"], "Only refusals, or everything again", hint: "refusals"),
+    ]
+
     private static let agents: [ActionRow] = [
         row(.open, .agents, ["Enter"], "Compose a shell task for this agent, or the marked ones"),
         row(.filter, .agents, ["/"], "Show only agents that contain a text", hint: "filter"),
         row(.mark, .agents, ["Space"], "Mark and go down", hint: "mark"),
         row(.markAll, .agents, ["*"], "Mark all shown"),
         row(.unmark, .agents, ["U"], "Clear all marks"),
+        row(.auditOf, .agents, ["a"], "Audit of the agent"),
     ]
 
     private static let runs: [ActionRow] = [
@@ -69,6 +93,7 @@ enum ActionTable {
         row(.taskLog, .run, ["l"], "Log of the task", hint: "log"),
         row(.runLog, .run, ["L"], "Logs of all tasks, merged", hint: "all logs"),
         row(.duplicateRun, .run, ["d"], "Compose again from this run", hint: "again"),
+        row(.auditOf, .run, ["a"], "Audit of the task"),
         row(.cancelTask, .run, ["x"], "Stop the task (asks)", hint: "cancel"),
         row(.cancelRun, .run, ["X"], "Stop every unfinished task (asks)", hint: "cancel all"),
     ]
@@ -105,6 +130,7 @@ enum ActionTable {
         row(.nextField, .form, ["Tab", "C-n", "Down", "Enter"], "Next field", hint: "field"),
         row(.previousField, .form, ["S-Tab", "C-p", "Up"], "Previous field"),
         row(.review, .form, ["C-r"], "Review: what will run where", hint: "review"),
+        row(.verdicts, .form, ["C-t"], "Which rule decides, agent by agent", hint: "policy"),
         row(.back, .form, ["Esc"], "Back; what was typed is kept", hint: "back"),
         row(.help, .form, ["F1"], "Keys of this screen", hint: "help"),
         row(.interrupt, .form, ["C-c"], "Back"),

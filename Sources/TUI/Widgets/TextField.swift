@@ -74,17 +74,19 @@ struct TextField: Equatable, Sendable {
         guard columns > 1 else { return }
         canvas.fill(Rect(column, row, columns, 1), style)
         var from = 0
-        var width = scalars[..<cursor].reduce(0) { $0 + TextWidth.of($1) }
+        var width = scalars[..<cursor].reduce(0) { $0 + Canvas.cells($1) }
         while width >= columns, from < cursor {
-            width -= TextWidth.of(scalars[from])
+            width -= Canvas.cells(scalars[from])
             from += 1
         }
         if !focused { from = 0 }
         var at = column
         for index in from..<scalars.count {
+            // A mark without its base would change the cell before the field.
+            if at == column, Canvas.cells(scalars[index]) == 0 { continue }
             if focused, index == cursor { canvas.cursor = (at, row) }
             let next = canvas.put(scalars[index], at, row, style, end: column + columns)
-            if next == at, TextWidth.of(scalars[index]) > 0 { break }
+            if next == at, Canvas.cells(scalars[index]) > 0 { break }
             at = next
         }
         if focused, cursor == scalars.count { canvas.cursor = (min(at, column + columns - 1), row) }

@@ -27,6 +27,12 @@ enum Words {
         return text + "." + (day % 1000 < 100 ? "0" : "") + two(day % 1000)
     }
 
+    /// `2026-11-24 14:03:22`, at an offset in seconds from UTC.
+    static func date(_ time: Timestamp, offset: Int64) -> String {
+        let local = time.adding(milliseconds: offset * 1000).description
+        return local.prefix(10) + " " + clock(time, offset: offset)
+    }
+
     /// `812 B`, `10.4 MB`: powers of ten.
     static func bytes(_ count: Int) -> String {
         if count < 1000 { return "\(count) B" }
