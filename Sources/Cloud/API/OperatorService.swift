@@ -22,11 +22,12 @@ struct OperatorService: Sendable {
 
     func agents(_ query: AgentListQuery, as principal: Principal) async throws -> Page<AgentInfo> {
         let limit = try Self.limit(query.limit, default: 200)
+        let scope = principal.scope
         return try await store.read { transaction in
             var items: [AgentInfo] = []
             var cursor = query.cursor
             while true {
-                let page = try AgentTable.list(after: cursor, limit: limit, transaction)
+                let page = try AgentTable.list(after: cursor, limit: limit, in: scope, transaction)
                 for agent in page where query.selector?.matches(agent) ?? true {
                     if items.count == limit { return Page(items: items, next: items.last?.name) }
                     items.append(agent)
@@ -38,8 +39,8 @@ struct OperatorService: Sendable {
     }
 
     func agent(_ name: String, as principal: Principal) async throws -> AgentInfo {
-        guard let agent = try await store.read({ try AgentTable.find(nameOrID: name, $0) }) else {
-            throw DeployError(.notFound, "no agent is called '\(name.prefix(128))'", hint: "tiangong agent list")
+        guard let agent = try await store.read({ try AgentTable.find(nameOrID: name, in: principal.scope, $0) }) else {
+            throw Self.missingAgent(name)
         }
         return agent
     }
@@ -48,16 +49,19 @@ struct OperatorService: Sendable {
         let limit = try Self.limit(query.limit, default: 50)
         let cursor = try ListCursor(query.cursor)
         return try await store.read { transaction in
-            let items = try RunTable.list(before: cursor, limit: limit, transaction)
+            let items = try RunTable.list(before: cursor, limit: limit, in: principal.scope, transaction)
             return Self.page(items, limit) { ListCursor(createdAt: $0.createdAt, id: $0.id.rawValue) }
         }
     }
 
     func run(_ prefix: String, as principal: Principal) async throws -> RunDetail {
         try await store.read { transaction in
-            let id = try Self.runID(prefix, transaction)
-            guard let run = try RunTable.find(id: id, transaction) else { throw Self.missing("run", prefix) }
-            return Self.fitting(RunDetail(run: run, tasks: try TaskTable.ofRun(id, transaction)))
+            let scope = principal.scope
+            let id = try Self.runID(prefix, scope, transaction)
+            guard let run = try RunTable.find(id: id, in: scope, transaction) else {
+                throw Self.missing("run", prefix)
+            }
+            return Self.fitting(RunDetail(run: run, tasks: try TaskTable.ofRun(id, in: scope, transaction)))
         }
     }
 
@@ -67,7 +71,8 @@ struct OperatorService: Sendable {
         let agentID = if let name = query.agent { try await agent(name, as: principal).id } else { AgentID?.none }
         return try await store.read { transaction in
             let items = try TaskTable.list(
-                state: query.state, agentID: agentID, runID: query.runID, before: cursor, limit: limit, transaction)
+                state: query.state, agentID: agentID, runID: query.runID, before: cursor, limit: limit,
+                in: principal.scope, transaction)
             return Self.page(items, limit) { ListCursor(createdAt: $0.createdAt, id: $0.id.rawValue) }
         }
     }
@@ -89,36 +94,46 @@ struct OperatorService: Sendable {
 
     func task(_ prefix: String, as principal: Principal) async throws -> TaskDetail {
         try await store.read { transaction in
-            let task = try Self.task(prefix, transaction)
-            guard let run = try RunTable.find(id: task.runID, transaction) else { throw Self.missing("run", prefix) }
+            let scope = principal.scope
+            let task = try Self.task(prefix, scope, transaction)
+            guard let run = try RunTable.find(id: task.runID, in: scope, transaction) else {
+                throw Self.missing("run", prefix)
+            }
             return TaskDetail(task: task, run: run)
         }
     }
 
     func cancel(_ request: CancelRequest, as principal: Principal) async throws -> CancelReply {
+        let scope = principal.scope
         let ids = try await store.read { transaction -> [TaskID] in
             switch (request.taskID, request.runID) {
-            case (let prefix?, nil): return [try Self.task(prefix, transaction).id]
+            case (let prefix?, nil): return [try Self.task(prefix, scope, transaction).id]
             case (nil, let prefix?):
-                return try TaskTable.ofRun(Self.runID(prefix, transaction), transaction).map(\.id)
+                let id = try Self.runID(prefix, scope, transaction)
+                return try TaskTable.ofRun(id, in: scope, transaction).map(\.id)
             default: throw DeployError(.invalidArgument, "give task_id or run_id")
             }
         }
-        return CancelReply(tasks: Self.fitting(try await tasks.cancel(ids, grace: request.grace)))
+        return CancelReply(tasks: Self.fitting(try await tasks.cancel(ids, grace: request.grace, as: principal)))
     }
 
     func logState(_ prefix: String, as principal: Principal) async throws -> LogState {
         try await store.read { transaction in
-            let task = try Self.task(prefix, transaction)
+            let task = try Self.task(prefix, principal.scope, transaction)
             return LogState(task: task, nextSeq: try LogTable.nextSeq(task.id, attempt: task.attempt, transaction))
         }
+    }
+
+    /// Those of some agents that the principal reaches.
+    func reached(_ agents: [AgentID], by principal: Principal) async throws -> Set<AgentID> {
+        try await store.read { try AgentTable.reached(agents, in: principal.scope, $0) }
     }
 
     func viewer(_ id: TaskID, from seq: Int64, follow: Bool) -> LogViewer {
         LogViewer(taskID: id, fromSeq: seq, follow: follow, store: store, feed: feed)
     }
 
-    private static func limit(_ value: Int?, default standard: Int) throws(DeployError) -> Int {
+    static func limit(_ value: Int?, default standard: Int) throws(DeployError) -> Int {
         guard let value else { return standard }
         guard (1...200).contains(value) else { throw DeployError(.invalidArgument, "limit is not between 1 and 200") }
         return value
@@ -128,27 +143,38 @@ struct OperatorService: Sendable {
     private static let pageBytes = 196_608
 
     /// A page of what was found: fewer items when they are long, so that any page fits a message.
-    private static func page<Item: Codable>(
+    static func page<Item: Codable>(
         _ found: [Item], _ limit: Int, _ cursor: (Item) -> ListCursor
     ) -> Page<Item> {
+        page(found, limit) { cursor($0).text }
+    }
+
+    /// The same for lists that go on by another mark.
+    static func page<Item: Codable>(_ found: [Item], _ limit: Int, _ cursor: (Item) -> String) -> Page<Item> {
         var bytes = 0
         let items = found.prefix { item in
             defer { bytes += StoredJSON.text(item).utf8.count }
             return bytes < pageBytes
         }
         let isWhole = items.count == found.count && found.count < limit
-        return Page(items: Array(items), next: isWhole ? nil : items.last.map { cursor($0).text })
+        return Page(items: Array(items), next: isWhole ? nil : items.last.map(cursor))
     }
 
-    private static func task(_ prefix: String, _ transaction: any SQLTransaction) throws -> TaskRecord {
-        guard let id = try unique("task", prefix, TaskID(prefix), find: { try TaskTable.ids(prefix: $0, transaction) }),
-            let task = try TaskTable.find(id: id, transaction)
+    private static func task(
+        _ prefix: String, _ scope: Scope, _ transaction: any SQLTransaction
+    ) throws -> TaskRecord {
+        guard
+            let id = try unique(
+                "task", prefix, TaskID(prefix), find: { try TaskTable.ids(prefix: $0, in: scope, transaction) }),
+            let task = try TaskTable.find(id: id, in: scope, transaction)
         else { throw missing("task", prefix) }
         return task
     }
 
-    private static func runID(_ prefix: String, _ transaction: any SQLTransaction) throws -> RunID {
-        guard let id = try unique("run", prefix, RunID(prefix), find: { try RunTable.ids(prefix: $0, transaction) })
+    private static func runID(_ prefix: String, _ scope: Scope, _ transaction: any SQLTransaction) throws -> RunID {
+        guard
+            let id = try unique(
+                "run", prefix, RunID(prefix), find: { try RunTable.ids(prefix: $0, in: scope, transaction) })
         else {
             throw missing("run", prefix)
         }
@@ -170,7 +196,7 @@ struct OperatorService: Sendable {
         return ids.first
     }
 
-    private static func missing(_ noun: String, _ prefix: String) -> DeployError {
+    static func missing(_ noun: String, _ prefix: String) -> DeployError {
         DeployError(.notFound, "no \(noun) starts with '\(prefix.prefix(64))'", hint: "tiangong task list")
     }
 }

@@ -16,6 +16,16 @@ struct Principal: Sendable, Equatable {
     /// The address it comes from.
     var source: String
 
+    /// A line of the audit for what it was let do; add what is known.
+    func record(of action: Action, _ detail: [String: JSONValue] = [:]) -> AuditRecord {
+        var record = AuditRecord(action: action.rawValue, actor: name)
+        record.source = source
+        record.verdict = "allow"
+        record.result = "ok"
+        if !detail.isEmpty { record.detail = detail }
+        return record
+    }
+
     /// Throws `forbidden` when the role does not suffice.
     func require(_ action: Action) throws(DeployError) {
         guard role >= action.minimumRole else {

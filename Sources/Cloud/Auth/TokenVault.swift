@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Core
-import Crypto
 
 /// Who is at the other end, as the verified credential says, never as the message says.
 enum Identity: Sendable, Equatable {
@@ -10,110 +9,204 @@ enum Identity: Sendable, Equatable {
     case `operator`(Principal)
     /// One agent.
     case agent(AgentID, token: TokenID)
+    /// A host that may become an agent.
+    case enrolment(EnrolmentID)
 }
 
-/// Makes, checks and revokes bearer tokens. The database holds only salted hashes.
-///
-/// A token reads `tg_KIND_ID_SECRET`; the secret is 256 random bits, so one round of SHA-256 is enough.
+/// Makes, checks and revokes bearer tokens.
 struct TokenVault: Sendable {
     let store: Store
 
-    /// Makes a token for an operator; the text is shown once and never stored.
-    func createOperator(name: String, expiresAt: Timestamp?) async throws -> String {
-        try Self.check(name: name)
-        let (text, record) = Self.make(kind: .operator, name: name, agentID: nil, expiresAt: expiresAt)
-        try await store.write { try TokenTable.insert(record, $0) }
-        return text
+    /// Where agents belong that nobody has assigned.
+    static let standardEnvironment = "default"
+
+    /// Makes a token for an operator, and the operator with that role and scope unless one of the name exists; the
+    /// text is shown once and never stored.
+    ///
+    /// Throws `forbidden` when an operator of that name may do less, and `conflict` when it is shut out.
+    func createOperator(
+        name: String, role: Role?, scope: Scope, expiresAt: Timestamp?, actor: String
+    ) async throws -> String {
+        try CredentialName.check(name: name)
+        try scope.validate()
+        return try await store.write { transaction in
+            let known = try OperatorTable.find(name, transaction)
+            let owner =
+                known
+                ?? OperatorInfo(name: name, role: role ?? .operator, scope: scope, createdAt: .now())
+            if known == nil { try OperatorTable.insert(owner, transaction) }
+            // A token of a new operator is as strong as the operator, and grows and shrinks with it.
+            let token = try Self.issue(
+                for: owner, role: known == nil ? nil : role, scope: known == nil ? Scope() : scope,
+                expiresAt: expiresAt, transaction)
+            try AuditTrail.append(
+                Self.record(actor, .operator, token.id, name, role: role ?? owner.role, expiresAt: expiresAt),
+                transaction)
+            return token.text
+        }
     }
 
     /// Makes an agent, unless one of that name exists, and a token bound to it.
     func createAgent(
-        name: String, labels: [String: String], environment: String, expiresAt: Timestamp?
+        name: String, labels: [String: String], environment: String, expiresAt: Timestamp?, actor: String
     ) async throws -> String {
-        try Self.check(name: name)
+        try CredentialName.check(name: name)
+        try CredentialName.check(environment: environment)
+        try CredentialName.check(labels: labels)
         return try await store.write { transaction in
-            let existing = try AgentTable.find(nameOrID: name, transaction)
-            var agent = existing ?? AgentInfo(id: .random(), name: name, createdAt: .now())
-            if existing == nil {
-                agent.labels = labels
-                agent.environment = environment
-                try AgentTable.insert(agent, transaction)
-            }
-            let (text, record) = Self.make(kind: .agent, name: name, agentID: agent.id, expiresAt: expiresAt)
-            try TokenTable.insert(record, transaction)
-            return text
+            let existing = try AgentTable.find(nameOrID: name, in: Scope(), transaction)
+            let agent = try existing ?? Self.insertAgent(name, environment, labels, transaction)
+            let token = try Self.issue(for: agent, expiresAt: expiresAt, transaction)
+            var record = Self.record(actor, .agent, token.id, name, role: nil, expiresAt: expiresAt)
+            record.agent = agent.name
+            record.env = agent.environment
+            try AuditTrail.append(record, transaction)
+            return token.text
         }
     }
 
+    /// Revokes a token on the server itself; false when no valid one has the id.
+    func revoke(_ id: TokenID, actor: String) async throws -> Bool {
+        try await store.write { transaction in
+            guard let token = try TokenTable.find(id: id, transaction), try TokenTable.revoke(id, transaction) else {
+                return false
+            }
+            var record = Self.record(actor, token.kind, id, token.name, role: nil, expiresAt: token.expiresAt)
+            record.detail?["change"] = .string("revoked")
+            try AuditTrail.append(record, transaction)
+            return true
+        }
+    }
+
+    /// Shuts an operator out on the server itself; false when no enabled one has the name.
+    func disable(operator name: String, actor: String) async throws -> Bool {
+        try await store.write { transaction in
+            guard try OperatorTable.disable(name, transaction) else { return false }
+            try TokenTable.revokeAll(operator: name, transaction)
+            var record = AuditRecord(action: Action.operatorWrite.rawValue, actor: actor)
+            record.verdict = "allow"
+            record.result = "ok"
+            record.detail = ["operator": .string(name), "change": .string("disabled")]
+            try AuditTrail.append(record, transaction)
+            return true
+        }
+    }
+
+    private static func record(
+        _ actor: String, _ kind: TokenKind, _ id: TokenID, _ name: String, role: Role?, expiresAt: Timestamp?
+    ) -> AuditRecord {
+        var record = AuditRecord(action: Action.tokenWrite.rawValue, actor: actor)
+        record.verdict = "allow"
+        record.result = "ok"
+        var facts: [String: JSONValue] = [
+            kind.rawValue: .string(name), "change": .string("created"), "token": .string(id.rawValue),
+        ]
+        if let role { facts["role"] = .string(role.rawValue) }
+        if let expiresAt { facts["expires_at"] = .string(expiresAt.description) }
+        record.detail = facts
+        return record
+    }
+
     /// The identity behind a token; throws `unauthenticated` for anything unknown, expired or revoked, and
-    /// `forbidden` when it is of another kind than the endpoint takes.
+    /// `forbidden` when it is of another kind than the endpoint takes. The caller fills in where it comes from.
     func verify(_ text: String, kind: TokenKind) async throws -> Identity {
         let refusal = DeployError(.unauthenticated, "the token is not valid")
-        let parts = text.split(separator: "_", maxSplits: 3, omittingEmptySubsequences: false)
-        guard text.utf8.count <= 256, parts.count == 4, parts[0] == "tg", let id = TokenID(String(parts[2])) else {
+        guard let (_, id, secret) = Secret.parse(text, id: TokenID.self) else { throw refusal }
+        let found = try await store.read { transaction -> (TokenRecord, OperatorInfo?)? in
+            guard let token = try TokenTable.find(id: id, transaction) else { return nil }
+            return (token, token.kind == .operator ? try OperatorTable.find(token.name, transaction) : nil)
+        }
+        guard let (record, owner) = found, record.secret.matches(secret), record.revokedAt == nil else {
             throw refusal
         }
-        guard let record = try await store.read({ try TokenTable.find(id: id, $0) }) else { throw refusal }
-        let hash = Self.hash(salt: record.salt, secret: String(parts[3]))
-        guard Self.equal(hash, record.hash), record.revokedAt == nil else { throw refusal }
-        if let expiry = record.expiresAt, expiry <= .now() {
+        let now = Timestamp.now()
+        if let expiry = record.expiresAt, expiry <= now {
             throw DeployError(.unauthenticated, "the token has expired", hint: "ask for a new one")
         }
         guard record.kind == kind else {
             throw DeployError(.forbidden, "this is a token for \(record.kind == .agent ? "an agent" : "an operator")")
         }
+        let identity: Identity
+        switch (record.kind, record.agentID, owner) {
+        case (.operator, _, let owner?) where owner.disabledAt == nil:
+            identity = .operator(
+                Principal(
+                    name: owner.name, token: id, role: min(owner.role, record.role ?? owner.role),
+                    scope: owner.scope.limited(to: record.scope), source: ""))
+        case (.agent, let agentID?, _): identity = .agent(agentID, token: id)
+        default: throw refusal
+        }
+        touch(record, at: now)
+        return identity
+    }
+
+    /// Notes the use for people; nothing waits for it, and a token in constant use costs one write a minute.
+    private func touch(_ record: TokenRecord, at now: Timestamp) {
+        let last = record.lastUsedAt?.milliseconds ?? 0
+        guard now.milliseconds - last >= TokenTable.useResolution else { return }
         store.submit {
-            try TokenTable.touch(id, $0)
+            try TokenTable.touch(record.id, at: now, $0)
         } finish: { _ in
-        }  // for people; nothing waits for it
-        switch (record.kind, record.agentID) {
-        case (.operator, _):
-            return .operator(Principal(name: record.name, token: id, role: .admin, scope: Scope(), source: ""))
-        case (.agent, let agentID?): return .agent(agentID, token: id)
-        case (.agent, nil): throw refusal
         }
     }
 
-    private static func make(
-        kind: TokenKind, name: String, agentID: AgentID?, expiresAt: Timestamp?
-    ) -> (text: String, record: TokenRecord) {
-        let id = TokenID.random()
-        let salt = random(16)
-        let secret = random(32)
-        let record = TokenRecord(
-            id: id, kind: kind, name: name, agentID: agentID, salt: salt, hash: hash(salt: salt, secret: secret),
-            createdAt: .now(), expiresAt: expiresAt)
-        return ("tg_\(kind.rawValue)_\(id)_\(secret)", record)
-    }
-
-    private static func check(name: String) throws(DeployError) {
-        guard (1...128).contains(name.utf8.count), name.first != "-",
-            name.utf8.allSatisfy({ (33...126).contains($0) && $0 != UInt8(ascii: ",") && $0 != UInt8(ascii: "=") })
-        else {
+    /// Makes a token of an operator; throws when it would be stronger than the operator or the operator is shut out.
+    static func issue(
+        for owner: OperatorInfo, role: Role?, scope: Scope, expiresAt: Timestamp?, _ transaction: any SQLTransaction
+    ) throws -> (id: TokenID, text: String) {
+        guard owner.disabledAt == nil else {
             throw DeployError(
-                .invalidArgument, "name '\(name.prefix(64))' is not 1 to 128 printable characters without , and =")
+                .conflict, "operator \(owner.name) is disabled", hint: "tiangong operator set \(owner.name) --role ROLE"
+            )
         }
+        if let role, role > owner.role {
+            throw DeployError(
+                .forbidden, "operator \(owner.name) is \(owner.role.rawValue); a token cannot be \(role.rawValue)",
+                hint: "change the operator first, or use another name")
+        }
+        let effective = owner.scope.limited(to: scope)
+        let asked = scope.environments ?? effective.environments ?? []
+        guard effective.environments?.isEmpty != true, Set(effective.environments ?? []) == Set(asked) else {
+            throw DeployError(
+                .forbidden, "the scope goes beyond that of operator \(owner.name)",
+                hint: "change the operator first, or narrow the scope")
+        }
+        return try insert(
+            kind: .operator, name: owner.name, agentID: nil, role: role, scope: scope, expiresAt: expiresAt, transaction
+        )
     }
 
-    private static func random(_ count: Int) -> String {
-        var generator = SystemRandomNumberGenerator()
-        return hex((0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) })
+    /// Makes a token of an agent.
+    static func issue(
+        for agent: AgentInfo, expiresAt: Timestamp?, _ transaction: any SQLTransaction
+    ) throws -> (id: TokenID, text: String) {
+        try insert(
+            kind: .agent, name: agent.name, agentID: agent.id, role: nil, scope: Scope(), expiresAt: expiresAt,
+            transaction)
     }
 
-    private static func hash(salt: String, secret: String) -> String {
-        hex(Array(SHA256.hash(data: Array("\(salt):\(secret)".utf8))))
+    /// Makes an agent with an id that was never used before.
+    static func insertAgent(
+        _ name: String, _ environment: String, _ labels: [String: String], _ transaction: any SQLTransaction
+    ) throws -> AgentInfo {
+        var agent = AgentInfo(id: .random(), name: name, createdAt: .now())
+        agent.environment = environment
+        agent.labels = labels
+        agent.assignedLabels = labels
+        try AgentTable.insert(agent, transaction)
+        return agent
     }
 
-    private static func hex(_ bytes: [UInt8]) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
-    }
-
-    /// Compares in a time that does not depend on where they differ.
-    private static func equal(_ left: String, _ right: String) -> Bool {
-        let left = Array(left.utf8)
-        let right = Array(right.utf8)
-        guard left.count == right.count else { return false }
-        return zip(left, right).reduce(0) { $0 | ($1.0 ^ $1.1) } == 0
+    private static func insert(
+        kind: TokenKind, name: String, agentID: AgentID?, role: Role?, scope: Scope, expiresAt: Timestamp?,
+        _ transaction: any SQLTransaction
+    ) throws -> (id: TokenID, text: String) {
+        let id = TokenID.random()
+        let secret = Secret.make()
+        try TokenTable.insert(
+            TokenRecord(
+                id: id, kind: kind, name: name, agentID: agentID, secret: secret.stored, role: role, scope: scope,
+                createdAt: .now(), expiresAt: expiresAt), transaction)
+        return (id, "tg_\(kind.rawValue)_\(id)_\(secret.text)")
     }
 }

@@ -18,14 +18,21 @@ struct TokenCreate: AsyncParsableCommand {
     @Argument(help: "operator or agent.")
     var kind: String
 
-    @Argument(help: "Whose token: an operator's name, or agents' names; agents that do not exist are made.")
+    @Argument(help: "Whose token: operators' or agents' names; those that do not exist are made.")
     var names: [String]
 
-    @Option(name: .customLong("label"), help: "key=value for new agents. May be repeated.")
+    @Option(help: "What the operator may do at most: viewer, operator (the default), approver or admin.")
+    var role: String?
+
+    @Option(
+        name: .customLong("label"),
+        help: "key=value for new agents; for an operator, what its agents must have been assigned. May be repeated.")
     var labels: [String] = []
 
-    @Option(help: "Where new agents belong, such as prod.")
-    var environment = ""
+    @Option(
+        name: .customLong("environment"),
+        help: "Where new agents belong; for an operator, whose agents it reaches, all when not given. May be repeated.")
+    var environments: [String] = []
 
     @Option(help: "How long the tokens are good for, such as 90d or 12h; for ever when not given.")
     var expires: String?
@@ -40,26 +47,53 @@ struct TokenCreate: AsyncParsableCommand {
             let expiry = try expires.map { text throws(DeployError) in
                 Timestamp.now().adding(milliseconds: Int64(min(try TimeSpan.seconds(text), 1e12) * 1000))
             }
-            let pairs = try KeyValue.dictionary(labels)
+            let make = try maker(kind, expiry)
             let store = try await Store.open(directory: try await data.directory())
-            let vault = TokenVault(store: store)
             for name in names {
-                let token =
-                    switch kind {
-                    case .operator: try await vault.createOperator(name: name, expiresAt: expiry)
-                    case .agent:
-                        try await vault.createAgent(
-                            name: name, labels: pairs, environment: environment, expiresAt: expiry)
-                    }
+                let token = try await make(TokenVault(store: store), name)
                 print(names.count == 1 ? token : "\(name) \(token)")
             }
             await store.driver.close()
         } catch { throw CommandFailure.report(error) }
     }
+
+    /// What makes one token; throws when the options do not fit the kind.
+    private func maker(
+        _ kind: TokenKind, _ expiry: Timestamp?
+    ) throws(DeployError) -> (TokenVault, String) async throws -> String {
+        let labels = try KeyValue.dictionary(labels)
+        switch kind {
+        case .operator:
+            let role = try role.map { text throws(DeployError) in
+                guard let role = Role(rawValue: text) else {
+                    throw DeployError(
+                        .invalidArgument, "'\(text)' is no role", hint: "viewer, operator, approver or admin")
+                }
+                return role
+            }
+            let scope = Scope(environments: environments.isEmpty ? nil : environments, labels: labels)
+            return { vault, name in
+                try await vault.createOperator(
+                    name: name, role: role, scope: scope, expiresAt: expiry, actor: "local \(LocalAccount.name)")
+            }
+        case .agent:
+            guard role == nil else { throw DeployError(.invalidArgument, "an agent has no role") }
+            guard environments.count <= 1 else {
+                throw DeployError(.invalidArgument, "an agent belongs to one environment")
+            }
+            let environment = environments.first ?? TokenVault.standardEnvironment
+            return { vault, name in
+                try await vault.createAgent(
+                    name: name, labels: labels, environment: environment, expiresAt: expiry,
+                    actor: "local \(LocalAccount.name)")
+            }
+        }
+    }
 }
 
 struct TokenList: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "list", abstract: "List tokens; secrets are not kept.")
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "List tokens; secrets are not kept.")
 
     @OptionGroup var data: DataDirectoryOption
 
@@ -83,7 +117,7 @@ struct TokenList: AsyncParsableCommand {
 
 struct TokenRevoke: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "revoke", abstract: "Revoke a token: it opens no new link from now on.")
+        commandName: "revoke", abstract: "Revoke a token: links made with it end, and no new one opens.")
 
     @Argument(help: "The token's id, as `token list` shows it.")
     var id: String
@@ -94,7 +128,7 @@ struct TokenRevoke: AsyncParsableCommand {
         do {
             guard let id = TokenID(id) else { throw DeployError(.invalidArgument, "'\(id)' is not a token's id") }
             let store = try await Store.open(directory: try await data.directory())
-            let revoked = try await store.write { try TokenTable.revoke(id, $0) }
+            let revoked = try await TokenVault(store: store).revoke(id, actor: "local \(LocalAccount.name)")
             await store.driver.close()
             guard revoked else {
                 throw DeployError(.notFound, "no valid token has the id \(id)", hint: "tiangong-cloud token list")

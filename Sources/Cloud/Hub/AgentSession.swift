@@ -7,6 +7,8 @@ import Synchronization
 /// One live link of one agent.
 final class AgentSession: Sendable {
     let agentID: AgentID
+    /// The token it was made with.
+    let token: TokenID
     let name: String
     /// Fences this link against older ones.
     let epoch: Int64
@@ -16,8 +18,9 @@ final class AgentSession: Sendable {
     /// What is known of the logs it is sending.
     let logs = LogProgress()
 
-    init(agentID: AgentID, name: String, epoch: Int64, link: WebSocketLink, acknowledges: Bool) {
+    init(agentID: AgentID, token: TokenID, name: String, epoch: Int64, link: WebSocketLink, acknowledges: Bool) {
         self.agentID = agentID
+        self.token = token
         self.name = name
         self.epoch = epoch
         self.link = link

@@ -12,6 +12,8 @@ final class ChangeFeed: Sendable {
         var finished = false
         var agents: [AgentID: AgentInfo] = [:]
         var tasks: [TaskID: TaskRecord] = [:]
+        var gone: Set<AgentID> = []
+        var nudged = false
         var waiter: CheckedContinuation<Void, Never>?
     }
 
@@ -29,12 +31,28 @@ final class ChangeFeed: Sendable {
     }
 
     func note(agents: [AgentInfo]) {
-        wake { state in for agent in agents { state.agents[agent.id] = agent } }
+        wake { state in
+            for agent in agents {
+                state.agents[agent.id] = agent
+                state.gone.remove(agent.id)
+            }
+        }
     }
 
     func note(tasks: [TaskRecord]) {
         wake { state in for task in tasks { state.tasks[task.id] = task } }
     }
+
+    /// An agent was removed or is out of reach now.
+    func note(gone agent: AgentID) {
+        wake { state in
+            state.agents[agent] = nil
+            state.gone.insert(agent)
+        }
+    }
+
+    /// Makes `next` return even without changes.
+    func nudge() { wake { $0.nudged = true } }
 
     func finish() { wake(always: true) { $0.finished = true } }
 
@@ -47,22 +65,35 @@ final class ChangeFeed: Sendable {
         waiter?.resume()
     }
 
-    /// Waits for changes; nil when finished. `tooMany` says that the reader cannot keep up.
-    func next() async -> (agents: [AgentInfo], tasks: [TaskRecord], tooMany: Bool)? {
+    /// What changed since the last time.
+    struct Changes: Sendable {
+        let agents: [AgentInfo]
+        let tasks: [TaskRecord]
+        let gone: [AgentID]
+
+        var count: Int { agents.count + tasks.count + gone.count }
+        /// Whether the reader cannot keep up.
+        var isTooMany: Bool { count > ChangeFeed.limit }
+    }
+
+    /// Waits for changes or a nudge; nil when finished.
+    func next() async -> Changes? {
         while true {
-            let (changes, finished) = state.withLock { state in
-                let changes = (Array(state.agents.values), Array(state.tasks.values))
+            let (changes, nudged, finished) = state.withLock { state in
+                let changes = Changes(
+                    agents: Array(state.agents.values), tasks: Array(state.tasks.values), gone: Array(state.gone))
                 state.agents = [:]
                 state.tasks = [:]
-                return (changes, state.finished)
+                state.gone = []
+                defer { state.nudged = false }
+                return (changes, state.nudged, state.finished)
             }
             if finished { return nil }
-            if !changes.0.isEmpty || !changes.1.isEmpty {
-                return (changes.0, changes.1, changes.0.count + changes.1.count > Self.limit)
-            }
+            if changes.count > 0 || nudged { return changes }
             await withCheckedContinuation { continuation in
                 let resumeNow = state.withLock { state in
-                    if state.finished || !state.agents.isEmpty || !state.tasks.isEmpty { return true }
+                    if state.finished || state.nudged { return true }
+                    if !state.agents.isEmpty || !state.tasks.isEmpty || !state.gone.isEmpty { return true }
                     state.waiter = continuation
                     return false
                 }

@@ -6,12 +6,12 @@ import Logging
 import Synchronization
 
 /// One live link of one operator: answers requests, sends followed logs and changes.
-final class OperatorSession: Sendable {
+final class OperatorSession: OperatorListener {
     let link: WebSocketLink
     let changes = ChangeFeed()
     let principal: Principal
     private let service: OperatorService
-    private let viewers = Mutex<[TaskID: LogViewer]>([:])
+    private let viewers = Mutex<[TaskID: (viewer: LogViewer, agent: AgentID)]>([:])
     private let work: AsyncStream<@Sendable () async -> Void>.Continuation
     private let jobs: AsyncStream<@Sendable () async -> Void>
 
@@ -40,7 +40,7 @@ final class OperatorSession: Sendable {
         changes.finish()
         let all = viewers.withLock { viewers in
             defer { viewers = [:] }
-            return Array(viewers.values)
+            return viewers.values.map(\.viewer)
         }
         for viewer in all { viewer.stop() }
         work.finish()
@@ -78,7 +78,7 @@ final class OperatorSession: Sendable {
             await send(OperatorMessage.reply(id: id, state))
             try follow(state.task, from: request.fromSeq, follow: request.follow)
         case .logClose(let query):
-            if let taskID = TaskID(query.id) { viewers.withLock { $0.removeValue(forKey: taskID) }?.stop() }
+            if let taskID = TaskID(query.id) { viewers.withLock { $0.removeValue(forKey: taskID) }?.viewer.stop() }
             await send(try await service.answer(request, as: principal).frame(id))
         case .eventsOpen:
             await send(try await service.answer(request, as: principal).frame(id))
@@ -93,8 +93,8 @@ final class OperatorSession: Sendable {
             guard viewers.count < Self.maximumViewers else {
                 throw DeployError(.rateLimited, "this link follows too many logs", hint: "close some")
             }
-            defer { viewers[task.id] = viewer }
-            return viewers[task.id]
+            defer { viewers[task.id] = (viewer, task.agentID) }
+            return viewers[task.id]?.viewer
         }
         old?.stop()
         work.yield { await self.view(viewer, attempt: task.attempt) }
@@ -102,20 +102,38 @@ final class OperatorSession: Sendable {
 
     private func view(_ viewer: LogViewer, attempt: Int) async {
         do {
-            try await viewer.run(attempt: attempt, outbox: link.outbox)
+            var sink = LinkLogSink(outbox: link.outbox)
+            try await viewer.run(attempt: attempt, to: &sink)
         } catch {
             await send(OperatorMessage.errorFrame(id: nil, DeployError(wrapping: error)))
         }
         viewers.withLock { viewers in
-            if viewers[viewer.taskID] === viewer { viewers[viewer.taskID] = nil }
+            if viewers[viewer.taskID]?.viewer === viewer { viewers[viewer.taskID] = nil }
         }
     }
 
+    /// An agent is out of this operator's reach now. Where it was removed, its logs end by themselves; where it only
+    /// moved, a link that follows one of them must end.
+    func lost(_ agent: AgentID, removed: Bool) {
+        changes.note(gone: agent)
+        guard !removed, viewers.withLock({ $0.values.contains { $0.agent == agent } }) else { return }
+        link.close(.policy("an agent moved out of reach"))
+    }
+
+    func close(_ reason: CloseReason) { link.close(reason) }
+
     private func sendChanges() async {
         while let next = await changes.next() {
-            if next.tooMany { return link.close(.slowConsumer) }
-            for agent in next.agents { await send(OperatorMessage.agentFrame(agent)) }
-            for task in next.tasks { await send(OperatorMessage.taskFrame(task)) }
+            if next.isTooMany { return link.close(.slowConsumer) }
+            do {
+                let reached = try await service.reached(next, by: principal)
+                for agent in next.agents where reached(agent.id) { await send(OperatorMessage.agentFrame(agent)) }
+                for task in next.tasks where reached(task.agentID) { await send(OperatorMessage.taskFrame(task)) }
+                for agent in next.gone { await send(OperatorMessage.agentRemovedFrame(agent)) }
+            } catch {
+                // Nobody can say what this operator may see: it comes back and asks.
+                return link.close(CloseReason(code: 1011, reason: "changes could not be read"))
+            }
         }
     }
 }

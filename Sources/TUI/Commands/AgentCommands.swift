@@ -7,8 +7,10 @@ import Core
 /// `tiangong agent`.
 struct AgentCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "agent", abstract: "List and show agents.",
-        subcommands: [AgentListCommand.self, AgentShowCommand.self])
+        commandName: "agent", abstract: "List, show, assign and remove agents.",
+        subcommands: [
+            AgentListCommand.self, AgentShowCommand.self, AgentSetCommand.self, AgentRemoveCommand.self,
+        ])
 }
 
 /// `tiangong agent list`.
@@ -67,6 +69,8 @@ struct AgentShowCommand: DeployCommand {
             ("Name", TableCell(agent.name)), ("Id", TableCell(agent.id.rawValue)),
             ("Status", TableCell(agent.status.rawValue, agent.status == .online ? .good : .dim)),
             ("Environment", agent.environment.isEmpty ? nil : TableCell(agent.environment)),
+            ("Reports", agent.reportedEnvironment.map { TableCell("environment \($0)", .dim) }),
+            ("Assigned", agent.assignedLabels.flatMap { $0.isEmpty ? nil : TableCell(KeyValue.text($0)) }),
             ("Labels", agent.labels.isEmpty ? nil : TableCell(KeyValue.text(agent.labels))),
             ("Host", TableCell([agent.hostname, agent.ip].filter { !$0.isEmpty }.joined(separator: " "))),
             ("System", TableCell([agent.os, agent.arch].filter { !$0.isEmpty }.joined(separator: " "))),
@@ -79,5 +83,74 @@ struct AgentShowCommand: DeployCommand {
         ]
         try await session.show(agent, key: agent.name, facts: facts)
         return 0
+    }
+}
+
+/// `tiangong agent set`.
+struct AgentSetCommand: DeployCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "set", abstract: "Assign an environment and labels to an agent.",
+        discussion: "What is not named stays as it is.")
+
+    @OptionGroup var globals: GlobalOptions
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("Where it belongs from now on.", valueName: "name"))
+    var environment: String?
+
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("Assign this label; may be given several times.", valueName: "key=value"))
+    var label: [String] = []
+
+    @Option(help: ArgumentHelp("Take this assigned label away; may be given several times.", valueName: "key"))
+    var removeLabel: [String] = []
+
+    @Argument(help: "Its name or id.")
+    var name: String
+
+    func perform(_ session: CommandSession) async throws(DeployError) -> Int32 {
+        _ = try update(over: [:])
+        let agent = try await session.withClient { [self] client throws(DeployError) in
+            let old = try await client.request(.agentShow(ObjectQuery(id: name))).data(as: AgentInfo.self)
+            let update = try update(over: old.assignedLabels ?? [:])
+            return try await client.request(.agentUpdate(update)).data(as: AgentInfo.self)
+        }
+        let facts: [(name: String, value: TableCell?)] = [
+            ("Name", TableCell(agent.name)), ("Environment", TableCell(agent.environment)),
+            ("Assigned", TableCell(KeyValue.text(agent.assignedLabels ?? [:]))),
+        ]
+        try await session.show(agent, key: agent.name, facts: facts)
+        return 0
+    }
+
+    /// What is asked for, over the labels the agent has. Throws `invalid_argument` when nothing is, or malformed.
+    func update(over assigned: [String: String]) throws(DeployError) -> AgentUpdate {
+        let added = try SelectorOptions.labels(label)
+        let removed = try SelectorOptions.names(removeLabel, what: "label")
+        guard environment != nil || !added.isEmpty || !removed.isEmpty else {
+            throw DeployError(
+                .invalidArgument, "nothing is to change", hint: "use -e NAME, -l KEY=VALUE or --remove-label KEY")
+        }
+        var update = AgentUpdate(id: name)
+        update.environment = environment
+        if !added.isEmpty || !removed.isEmpty {
+            update.labels = assigned.filter { !removed.contains($0.key) }.merging(added) { $1 }
+        }
+        return update
+    }
+}
+
+/// `tiangong agent remove`.
+struct AgentRemoveCommand: DeployCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "remove", abstract: "Remove an agent: its credentials are revoked; its tasks and logs stay.")
+
+    @OptionGroup var globals: GlobalOptions
+
+    @Argument(help: "Its name or id.")
+    var name: String
+
+    func perform(_ session: CommandSession) async throws(DeployError) -> Int32 {
+        try await session.act(.agentRemove(ObjectQuery(id: name)), note: "agent '\(name)' is removed")
     }
 }

@@ -3,11 +3,13 @@
 
 import Core
 
-/// The queries on `agents` and `agent_sessions`.
+/// The queries on `agents`, `agent_labels` and `agent_sessions`. An agent that was removed keeps its row, under a name
+/// nobody can have, for the tasks that belong to it; no query here finds it.
 enum AgentTable {
     private static let columns = """
         id, name, labels, reported_labels, environment, hostname, ip, os, arch, version, executors, max_concurrency,
-        status, running, queued, load_average, last_seen, connected_at, epoch, created_at
+        status, running, queued, load_average, last_seen, connected_at, epoch, created_at, reported_environment,
+        policy_mode, host_namespaces
         """
 
     static func insert(_ agent: AgentInfo, _ transaction: any SQLTransaction) throws {
@@ -18,29 +20,91 @@ enum AgentTable {
             VALUES (?, ?, ?, '{}', ?, '', '', '', '', '', '[]', 0, 'offline', 0, 0, 0, '', ?)
             """,
             [
-                .text(agent.id.rawValue), .text(agent.name), .text(StoredJSON.text(agent.labels)),
+                .text(agent.id.rawValue), .text(agent.name), .text(StoredJSON.text(agent.assignedLabels ?? [:])),
                 .text(agent.environment), .integer(agent.createdAt.milliseconds),
             ])
+        try setLabels(agent.assignedLabels ?? [:], of: agent.id, transaction)
     }
 
+    /// An agent by its whole id, for its own link; operators' requests look within their scope.
     static func find(id: AgentID, _ transaction: any SQLTransaction) throws -> AgentInfo? {
-        try transaction.rows("SELECT \(columns) FROM agents WHERE id = ?", [.text(id.rawValue)]).first.flatMap(agent)
+        try transaction.rows(
+            "SELECT \(columns) FROM agents WHERE id = ? AND removed_at IS NULL", [.text(id.rawValue)]
+        ).first.flatMap(agent)
     }
 
-    static func find(nameOrID text: String, _ transaction: any SQLTransaction) throws -> AgentInfo? {
-        try transaction.rows("SELECT \(columns) FROM agents WHERE name = ? OR id = ?", [.text(text), .text(text)])
-            .first.flatMap(agent)
+    static func find(
+        nameOrID text: String, in scope: Scope, _ transaction: any SQLTransaction
+    ) throws -> AgentInfo? {
+        let reach = scope.agents
+        return try transaction.rows(
+            "SELECT \(columns) FROM agents WHERE (name = ? OR id = ?) AND removed_at IS NULL AND \(reach.sql)",
+            [.text(text), .text(text)] + reach.values
+        ).first.flatMap(agent)
     }
 
     /// Agents in the order of their names, from after a name on.
-    static func list(after name: String?, limit: Int, _ transaction: any SQLTransaction) throws -> [AgentInfo] {
-        try transaction.rows(
-            "SELECT \(columns) FROM agents WHERE name > ? ORDER BY name LIMIT ?", [.text(name ?? ""), .integer(limit)]
+    static func list(
+        after name: String?, limit: Int, in scope: Scope, _ transaction: any SQLTransaction
+    ) throws -> [AgentInfo] {
+        let reach = scope.agents
+        return try transaction.rows(
+            """
+            SELECT \(columns) FROM agents WHERE name > ? AND removed_at IS NULL AND \(reach.sql) ORDER BY name LIMIT ?
+            """, [.text(name ?? "")] + reach.values + [.integer(limit)]
         ).compactMap(agent)
     }
 
-    static func all(_ transaction: any SQLTransaction) throws -> [AgentInfo] {
-        try transaction.rows("SELECT \(columns) FROM agents ORDER BY name", []).compactMap(agent)
+    static func all(in scope: Scope, _ transaction: any SQLTransaction) throws -> [AgentInfo] {
+        let reach = scope.agents
+        return try transaction.rows(
+            "SELECT \(columns) FROM agents WHERE removed_at IS NULL AND \(reach.sql) ORDER BY name", reach.values
+        ).compactMap(agent)
+    }
+
+    /// Those of some agents, removed ones too, that a scope reaches.
+    static func reached(
+        _ ids: [AgentID], in scope: Scope, _ transaction: any SQLTransaction
+    ) throws -> Set<AgentID> {
+        let reach = scope.agents
+        return try Set(
+            ids.filter { id in
+                try !transaction.rows(
+                    "SELECT 1 FROM agents WHERE id = ? AND \(reach.sql)",
+                    [.text(id.rawValue)] + reach.values
+                ).isEmpty
+            })
+    }
+
+    /// Assigns an agent to an environment and gives it these labels in place of those it had.
+    static func assign(
+        _ id: AgentID, environment: String, labels: [String: String], _ transaction: any SQLTransaction
+    ) throws {
+        try transaction.execute(
+            "UPDATE agents SET environment = ?, labels = ? WHERE id = ?",
+            [.text(environment), .text(StoredJSON.text(labels)), .text(id.rawValue)])
+        try setLabels(labels, of: id, transaction)
+    }
+
+    /// Takes an agent out of every list and frees its name; what it did stays, under its id.
+    static func remove(_ agent: AgentInfo, _ transaction: any SQLTransaction) throws {
+        let now = Timestamp.now().milliseconds
+        try transaction.execute(
+            """
+            UPDATE agents SET name = ?, removed_at = ?, status = 'offline', running = 0, queued = 0
+            WHERE id = ? AND removed_at IS NULL
+            """, [.text("\(agent.name) (removed \(agent.id))"), .integer(now), .text(agent.id.rawValue)])
+    }
+
+    private static func setLabels(
+        _ labels: [String: String], of id: AgentID, _ transaction: any SQLTransaction
+    ) throws {
+        try transaction.execute("DELETE FROM agent_labels WHERE agent_id = ?", [.text(id.rawValue)])
+        for (name, value) in labels {
+            try transaction.execute(
+                "INSERT INTO agent_labels (agent_id, name, value) VALUES (?, ?, ?)",
+                [.text(id.rawValue), .text(name), .text(value)])
+        }
     }
 
     /// Stores a new link: the epoch goes up by one and fences all before it. Returns the new epoch.
@@ -52,8 +116,8 @@ enum AgentTable {
             """
             UPDATE agents SET epoch = epoch + 1, status = 'online', hostname = ?, ip = ?, os = ?, arch = ?, version = ?,
               executors = ?, max_concurrency = ?, reported_labels = ?,
-              environment = CASE WHEN environment = '' THEN ? ELSE environment END,
-              running = 0, queued = 0, last_seen = ?, connected_at = ?, replica = ? WHERE id = ?
+              reported_environment = ?, running = 0, queued = 0, last_seen = ?, connected_at = ?, replica = ?
+            WHERE id = ? AND removed_at IS NULL
             """,
             [
                 .text(register.hostname ?? register.name ?? ""), .text(register.ip ?? address),
@@ -64,8 +128,9 @@ enum AgentTable {
                 .text(register.environment ?? ""), .integer(now), .integer(now), .text(replica), .text(id.rawValue),
             ])
         guard
-            let epoch = try transaction.rows("SELECT epoch FROM agents WHERE id = ?", [.text(id.rawValue)]).first?
-                .integer(0)
+            let epoch = try transaction.rows(
+                "SELECT epoch FROM agents WHERE id = ? AND removed_at IS NULL", [.text(id.rawValue)]
+            ).first?.integer(0)
         else { throw DeployError(.notFound, "the agent has been removed") }
         try transaction.execute(
             "INSERT INTO agent_sessions (agent_id, epoch, replica, remote_address, connected_at) VALUES (?, ?, ?, ?, ?)",
@@ -116,7 +181,11 @@ enum AgentTable {
         let reported: [String: String] = StoredJSON.value(row.text(3)) ?? [:]
         let assigned: [String: String] = StoredJSON.value(row.text(2)) ?? [:]
         agent.labels = reported.merging(assigned) { $1 }
+        agent.assignedLabels = assigned
         agent.environment = row.text(4)
+        agent.policyMode = row.optionalText(21).flatMap { GuardMode(rawValue: $0) }
+        agent.hostNamespaces = row.integer(22) == 1
+        agent.reportedEnvironment = row.text(20).isEmpty ? nil : row.text(20)
         agent.hostname = row.text(5)
         agent.ip = row.text(6)
         agent.os = row.text(7)

@@ -26,13 +26,24 @@ enum TaskTable {
             ])
     }
 
+    /// A task by its whole id, for what agents report and for the Cloud itself; operators look within their scope.
     static func find(id: TaskID, _ transaction: any SQLTransaction) throws -> TaskRecord? {
-        try transaction.rows("SELECT \(columns) FROM tasks WHERE id = ?", [.text(id.rawValue)]).first.flatMap(task)
+        try find(id: id, in: Scope(), transaction)
     }
 
-    static func ofRun(_ id: RunID, _ transaction: any SQLTransaction) throws -> [TaskRecord] {
-        try transaction.rows("SELECT \(columns) FROM tasks WHERE run_id = ? ORDER BY agent_name", [.text(id.rawValue)])
-            .compactMap(task)
+    static func find(id: TaskID, in scope: Scope, _ transaction: any SQLTransaction) throws -> TaskRecord? {
+        let reach = scope.tasks
+        return try transaction.rows(
+            "SELECT \(columns) FROM tasks WHERE id = ? AND \(reach.sql)", [.text(id.rawValue)] + reach.values
+        ).first.flatMap(task)
+    }
+
+    static func ofRun(_ id: RunID, in scope: Scope, _ transaction: any SQLTransaction) throws -> [TaskRecord] {
+        let reach = scope.tasks
+        return try transaction.rows(
+            "SELECT \(columns) FROM tasks WHERE run_id = ? AND \(reach.sql) ORDER BY agent_name",
+            [.text(id.rawValue)] + reach.values
+        ).compactMap(task)
     }
 
     static func ofAgent(
@@ -64,18 +75,23 @@ enum TaskTable {
     }
 
     /// Ids that start with a prefix, two at most: enough to tell unique from ambiguous.
-    static func ids(prefix: String, _ transaction: any SQLTransaction) throws -> [TaskID] {
-        try transaction.rows(
-            "SELECT id FROM tasks WHERE id >= ? AND id < ? ORDER BY id LIMIT 2", [.text(prefix), .text(prefix + "~")]
+    static func ids(prefix: String, in scope: Scope, _ transaction: any SQLTransaction) throws -> [TaskID] {
+        let reach = scope.tasks
+        return try transaction.rows(
+            "SELECT id FROM tasks WHERE id >= ? AND id < ? AND \(reach.sql) ORDER BY id LIMIT 2",
+            [.text(prefix), .text(prefix + "~")] + reach.values
         ).compactMap { TaskID($0.text(0)) }
     }
 
     /// Tasks, newest first, from before a cursor on.
     static func list(
-        state: TaskState?, agentID: AgentID?, runID: RunID?, before cursor: ListCursor?, limit: Int,
+        state: TaskState?, agentID: AgentID?, runID: RunID?, before cursor: ListCursor?, limit: Int, in scope: Scope,
         _ transaction: any SQLTransaction
     ) throws -> [TaskRecord] {
+        let reach = scope.tasks
         var (clause, values) = ListCursor.clause(cursor)
+        clause += " AND \(reach.sql)"
+        values += reach.values
         for (column, value) in [
             ("state", state?.rawValue), ("agent_id", agentID?.rawValue), ("run_id", runID?.rawValue),
         ] {
