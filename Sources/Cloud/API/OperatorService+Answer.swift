@@ -10,7 +10,11 @@ struct OperatorReply: Sendable {
     /// The same as JSON text.
     let json: @Sendable () -> String
 
+    /// The answer itself.
+    let value: any Sendable
+
     init(_ value: some Encodable & Sendable) {
+        self.value = value
         frame = { OperatorMessage.reply(id: $0, value) }
         json = { StoredJSON.text(value) }
     }
@@ -22,7 +26,10 @@ extension OperatorService {
     /// Throws `forbidden` when the role does not suffice, and what the request itself throws. What belongs to
     /// environments beyond the principal's scope is `not_found`.
     func answer(_ request: OperatorRequest, as principal: Principal) async throws -> OperatorReply {
-        try principal.require(request.action)
+        try await audited(request, as: principal) { try await perform(request, as: principal) }
+    }
+
+    private func perform(_ request: OperatorRequest, as principal: Principal) async throws -> OperatorReply {
         switch request {
         case .serverInfo: return OperatorReply(info(principal))
         case .agentList(let query): return OperatorReply(try await agents(query, as: principal))

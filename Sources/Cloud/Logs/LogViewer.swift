@@ -4,7 +4,7 @@
 import Core
 import Synchronization
 
-/// Sends one log to one operator: history from the database, then live, without a seam, at the operator's own pace.
+/// Shows one log to one operator: history from the database, then live, without a seam, at the operator's own pace.
 final class LogViewer: Sendable {
     let taskID: TaskID
     private let fromSeq: Int64
@@ -33,8 +33,8 @@ final class LogViewer: Sendable {
 
     private var isStopped: Bool { stopped.withLock { $0 } }
 
-    /// Runs until the log is complete, the viewer is stopped or the link is closed.
-    func run(attempt: Int, outbox: Outbox) async throws {
+    /// Runs until the log is complete, the viewer is stopped or the sink takes no more.
+    func run(attempt: Int, to sink: inout some LogSink) async throws {
         let tail = feed.open(taskID)
         defer { feed.close(taskID) }
         var cursor = fromSeq
@@ -42,16 +42,16 @@ final class LogViewer: Sendable {
         while !isStopped {
             if history {
                 let chunks = try await page(attempt, from: cursor)
-                for chunk in chunks { try await send(chunk, attempt, outbox, &cursor) }
+                for chunk in chunks { try await send(chunk, attempt, &sink, &cursor) }
                 if !chunks.isEmpty { continue }
                 history = false
-                if try await finish(cursor, outbox) { return }
+                if try await finish(cursor, &sink) { return }
             }
             switch await tail.next(at: cursor, stopped: { self.isStopped }) {
             case .chunks(let chunks):
-                for chunk in chunks { try await send(chunk, attempt, outbox, &cursor) }
+                for chunk in chunks { try await send(chunk, attempt, &sink, &cursor) }
             case .behind: history = true
-            case .ended(let task): return try await end(task, cursor, outbox)
+            case .ended(let task): return try await end(task, cursor, &sink)
             case nil: return
             }
         }
@@ -62,23 +62,25 @@ final class LogViewer: Sendable {
         return try await store.read { try LogTable.page(taskID, attempt: attempt, from: seq, limit: Self.page, $0) }
     }
 
-    private func send(_ chunk: LogChunk, _ attempt: Int, _ outbox: Outbox, _ cursor: inout Int64) async throws {
-        try await outbox.send(OperatorMessage.logFrame(taskID: taskID, attempt: attempt, chunk), lane: .bulk)
+    private func send(
+        _ chunk: LogChunk, _ attempt: Int, _ sink: inout some LogSink, _ cursor: inout Int64
+    ) async throws {
+        try await sink.send(chunk, of: taskID, attempt: attempt)
         cursor = chunk.seq + 1
     }
 
     /// At the end of history: whether there is nothing to wait for.
-    private func finish(_ cursor: Int64, _ outbox: Outbox) async throws -> Bool {
+    private func finish(_ cursor: Int64, _ sink: inout some LogSink) async throws -> Bool {
         let taskID = taskID
         guard let task = try await store.read({ try TaskTable.find(id: taskID, $0) }) else { return true }
         guard task.state.isFinal || !follow else { return false }
         // The end and its last chunks are one commit order: look once more behind what was read before.
         if task.state.isFinal, try await !page(task.attempt, from: cursor).isEmpty { return false }
-        try await end(task, cursor, outbox)
+        try await end(task, cursor, &sink)
         return true
     }
 
-    private func end(_ task: TaskRecord, _ cursor: Int64, _ outbox: Outbox) async throws {
-        try await outbox.send(OperatorMessage.logEndFrame(LogState(task: task, nextSeq: cursor)), lane: .bulk)
+    private func end(_ task: TaskRecord, _ cursor: Int64, _ sink: inout some LogSink) async throws {
+        try await sink.end(LogState(task: task, nextSeq: cursor))
     }
 }

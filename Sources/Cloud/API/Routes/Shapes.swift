@@ -1,0 +1,329 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Core
+
+/// Every named shape of the API: what the messages of Core look like as JSON.
+enum Shapes {
+    static let all: [String: Shape] = Dictionary(uniqueKeysWithValues: work + rules + identities + plain)
+
+    private static let labels = Shape.map(.text(0...128))
+    private static let count = Shape.integer(0...Int64.max)
+    private static let seconds = Shape.number(0.001...31_536_000)
+
+    // MARK: Agents, runs, tasks, logs
+
+    private static let work: [(String, Shape)] = [
+        (
+            "Agent",
+            .object([
+                .init("id", .id, required: true), .init("name", .text(), required: true),
+                .init("status", .word(AgentStatus.self), required: true),
+                .init("labels", .map(.text()), required: true, "What selectors match."),
+                .init("assigned_labels", .map(.text()), "The labels it was assigned."),
+                .init("environment", .text(), required: true, "Where it belongs."),
+                .init("reported_environment", .text(), "Where it says it belongs; only shown."),
+                .init("hostname", .text(), required: true), .init("ip", .text(), required: true),
+                .init("os", .text(), required: true), .init("arch", .text(), required: true),
+                .init("version", .text(), required: true),
+                .init("executors", .array(.text()), required: true),
+                .init("max_concurrency", .integer(), required: true), .init("running", .integer(), required: true),
+                .init("queued", .integer(), required: true), .init("load", .number(0...1e9)),
+                .init("last_seen", .time), .init("connected_at", .time), .init("epoch", count, required: true),
+                .init("created_at", .time, required: true), .init("policy_mode", .word(GuardMode.self)),
+                .init("host_namespaces", .boolean),
+            ])
+        ),
+        (
+            "AgentUpdate",
+            .object([
+                .init("environment", .text(1...64), "Where it belongs from now on."),
+                .init("labels", labels, "All its assigned labels from now on."),
+            ])
+        ),
+        (
+            "Selector",
+            .object([
+                .init("agents", .array(.text(1...128), 0...20_000), "Names or ids, compared whole."),
+                .init("labels", labels, "Labels that must all be present."),
+                .init("all", .boolean, "Every agent."),
+            ])
+        ),
+        ("TaskSpec", .object([.init("command", .text(0...16_384), required: true)] + common)),
+        (
+            "RunCreate",
+            .object([
+                .init("selector", .reference("Selector"), required: true),
+                .init("spec", .reference("TaskSpec"), required: true),
+            ])
+        ),
+        (
+            "TaskCreate",
+            .object(
+                [
+                    .init("agent_id", .text(1...128), required: true, "The agent's id or name."),
+                    .init("command", .text(1...16_384), required: true),
+                ] + common.map { Shape.Member($0.name, $0.schema, required: $0.name == "type", $0.summary) })
+        ),
+        ("Cancel", .object([.init("grace", .number(0...3600), "Seconds between TERM and KILL.")])),
+        (
+            "Run",
+            .object([
+                .init("id", .id, required: true), .init("spec", .reference("TaskSpec"), required: true),
+                .init("target", .text(), required: true, "The selector as it was typed."),
+                .init("actor", .text(), required: true), .init("created_at", .time, required: true),
+                .init("counts", .map(count), required: true, "How many tasks are in each state."),
+            ])
+        ),
+        (
+            "Task",
+            .object([
+                .init("id", .id, required: true), .init("run_id", .id, required: true),
+                .init("agent_id", .id, required: true), .init("agent_name", .text(), required: true),
+                .init("attempt", .integer(1...Int64(Int32.max)), required: true),
+                .init("state", .word(TaskState.self), required: true), .init("type", .text(), required: true),
+                .init("command", .text(), required: true), .init("actor", .text(), required: true),
+                .init("exit_code", .integer()), .init("signal", .integer()),
+                .init(
+                    "error",
+                    .object([.init("code", .text(), required: true), .init("message", .text(), required: true)])),
+                .init("result", .map(.any)), .init("created_at", .time, required: true),
+                .init("dispatched_at", .time), .init("started_at", .time), .init("finished_at", .time),
+                .init("expires_at", .time), .init("log_seq", count), .init("agent_online", .boolean, required: true),
+            ])
+        ),
+        (
+            "RunDetail",
+            .object([
+                .init("run", .reference("Run"), required: true),
+                .init("tasks", .array(.reference("Task"), 0...20_000), required: true),
+            ])
+        ),
+        (
+            "TaskDetail",
+            .object([
+                .init("task", .reference("Task"), required: true), .init("run", .reference("Run"), required: true),
+            ])
+        ),
+        ("Tasks", .object([.init("tasks", .array(.reference("Task"), 0...20_000), required: true)])),
+        (
+            "LogChunk",
+            .object([
+                .init("seq", count, required: true), .init("stream", .word(LogStream.self), required: true),
+                .init("offset", count, required: true), .init("at", .time, required: true),
+                .init("length", count, required: true), .init("text", .text(), "The bytes, when they are UTF-8."),
+                .init("base64", .text(), "The bytes, when they are not."),
+            ])
+        ),
+    ]
+
+    /// The members that a specification and a request for one task share.
+    private static let common: [Shape.Member] = [
+        .init("type", .text(1...64), "Which executor."),
+        .init("params", .map(.any), "The executor's own parameters."),
+        .init("file_id", .id, "A stored file the task works on."),
+        .init("timeout", seconds, "Seconds until it is ended as timed out."),
+        .init("grace", .number(0...3600), "Seconds between TERM and KILL."),
+        .init("expires_in", seconds, "Seconds it may wait for its agent."),
+        .init("log_limit", .integer(1...Int64.max), "Bytes of output kept."),
+    ]
+
+    // MARK: Policies and audit
+
+    private static let rules: [(String, Shape)] = [
+        (
+            "Scope",
+            .object([
+                .init("environments", .array(.text(1...64), 0...100), "Whole names; left out for every environment."),
+                .init("labels", labels, "Labels an agent must have been assigned."),
+            ])
+        ),
+        (
+            "GuardPolicy",
+            .object([
+                .init("mode", .word(GuardMode.self), required: true),
+                .init("allow", .array(.text(1...512), 0...500)), .init("deny", .array(.text(1...512), 0...500)),
+                .init("statements", .array(.text(1...128), 0...500)), .init("host_namespaces", .boolean),
+            ])
+        ),
+        (
+            "PolicyPut",
+            .object([
+                .init("scope", .reference("Scope"), "Agents it holds for; left out for all that you reach."),
+                .init("policy", .reference("GuardPolicy"), required: true),
+            ])
+        ),
+        (
+            "Policy",
+            .object([
+                .init("name", .text(), required: true), .init("scope", .reference("Scope"), required: true),
+                .init("policy", .reference("GuardPolicy"), required: true), .init("hash", .text(), required: true),
+                .init("warnings", .array(.text()), required: true), .init("actor", .text(), required: true),
+                .init("updated_at", .time, required: true),
+            ])
+        ),
+        (
+            "PolicyTest",
+            .object([
+                .init("selector", .reference("Selector"), required: true),
+                .init("spec", .reference("TaskSpec"), required: true),
+            ])
+        ),
+        (
+            "PolicyTestReply",
+            .object([
+                .init(
+                    "agents",
+                    .array(
+                        .object([
+                            .init("agent", .text(), required: true), .init("environment", .text(), required: true),
+                            .init("decided_by", .text(), required: true),
+                            .init("verdict", .reference("Verdict"), required: true),
+                            .init("knows_agent_file", .boolean, required: true), .init("agent_file_error", .text()),
+                        ]), 0...20_000), required: true)
+            ])
+        ),
+        (
+            "Verdict",
+            .object([
+                .init("verdict", .word(["allow", "deny"]), required: true), .init("rule", .text(), required: true),
+                .init("message", .text(), required: true), .init("position", count),
+                .init("commands", .array(.text()), required: true),
+                .init("mode", .word(GuardMode.self), required: true),
+                .init("policy", .text(), required: true),
+            ])
+        ),
+        (
+            "AuditRecord",
+            .object([
+                .init("v", .integer(1...1), required: true), .init("seq", count, required: true),
+                .init("ts", .time, required: true), .init("action", .text(), required: true),
+                .init("actor", .text(), required: true), .init("source", .text()), .init("agent", .text()),
+                .init("env", .text()), .init("run", .text()), .init("task", .text()), .init("attempt", .integer()),
+                .init("command", .text()), .init("verdict", .text()), .init("rule", .text()),
+                .init("result", .text()), .init("detail", .map(.any)), .init("prev", .text(), required: true),
+                .init("hash", .text(), required: true),
+            ])
+        ),
+        (
+            "AuditVerify",
+            .object([
+                .init("agents", .array(.text(1...128)), "Whose own audit is verified too; left out for all online.")
+            ])
+        ),
+        (
+            "AuditVerification",
+            .object([
+                .init(
+                    "chains",
+                    .array(
+                        .object([
+                            .init("chain", .text(), required: true), .init("records", count, required: true),
+                            .init("head", .text()), .init("checkpoints", count, required: true),
+                            .init(
+                                "findings",
+                                .array(
+                                    .object([
+                                        .init("kind", .text(), required: true),
+                                        .init("seq", .integer(), required: true),
+                                        .init("message", .text(), required: true),
+                                    ]), 0...1_000_000), required: true),
+                        ]), 0...20_000), required: true)
+            ])
+        ),
+    ]
+
+    // MARK: Operators, tokens, enrolments
+
+    private static let identities: [(String, Shape)] = [
+        (
+            "OperatorPut",
+            .object([
+                .init("role", .word(Role.self), required: true),
+                .init("scope", .reference("Scope"), "Agents it reaches; left out for all."),
+            ])
+        ),
+        (
+            "Operator",
+            .object([
+                .init("name", .text(), required: true), .init("role", .word(Role.self), required: true),
+                .init("scope", .reference("Scope"), required: true), .init("created_at", .time, required: true),
+                .init("disabled_at", .time),
+            ])
+        ),
+        (
+            "TokenRequest",
+            .object([
+                .init("name", .text(1...128), required: true, "The operator; must exist."),
+                .init("role", .word(Role.self), "Left out for the operator's own."),
+                .init("scope", .reference("Scope"), "Left out for the operator's own."),
+                .init("expires_in", .number(1...3_153_600_000), "Seconds it is good for; left out for ever."),
+            ])
+        ),
+        (
+            "Token",
+            .object([
+                .init("id", .id, required: true), .init("kind", .word(TokenKind.self), required: true),
+                .init("name", .text(), required: true), .init("role", .word(Role.self)),
+                .init("scope", .reference("Scope")), .init("created_at", .time, required: true),
+                .init("expires_at", .time), .init("last_used_at", .time), .init("revoked_at", .time),
+            ])
+        ),
+        (
+            "SecretIssued",
+            .object([
+                .init("id", .id, required: true), .init("token", .text(), required: true, "Shown this once."),
+            ])
+        ),
+        (
+            "EnrolmentCreate",
+            .object([
+                .init("environment", .text(1...64), required: true), .init("labels", labels),
+                .init("name_prefix", .text(0...128)), .init("sources", .array(.text(1...64), 0...64)),
+                .init("uses", .integer(1...1_000_000)), .init("expires_in", .number(1...86_400)),
+            ])
+        ),
+        (
+            "Enrolment",
+            .object([
+                .init("id", .id, required: true), .init("environment", .text(), required: true),
+                .init("labels", .map(.text()), required: true), .init("name_prefix", .text(), required: true),
+                .init("sources", .array(.text()), required: true), .init("uses_left", count, required: true),
+                .init("actor", .text(), required: true), .init("created_at", .time, required: true),
+                .init("expires_at", .time, required: true), .init("revoked_at", .time),
+            ])
+        ),
+    ]
+
+    // MARK: The rest
+
+    private static let plain: [(String, Shape)] = [
+        (
+            "ServerInfo",
+            .object([
+                .init("version", .text(), required: true), .init("protocol", .integer(), required: true),
+                .init("server", .text(), required: true), .init("actor", .text(), required: true),
+                .init("role", .word(Role.self), required: true), .init("scope", .reference("Scope"), required: true),
+                .init("clock", .time, required: true),
+            ])
+        ),
+        (
+            "Session",
+            .object([
+                .init("expires_at", .time, required: true), .init("actor", .text(), required: true),
+                .init("role", .word(Role.self), required: true), .init("scope", .reference("Scope"), required: true),
+            ])
+        ),
+        (
+            "Error",
+            .object([
+                .init(
+                    "error",
+                    .object([
+                        .init("code", .word(ErrorCode.self), required: true), .init("message", .text(), required: true),
+                        .init("hint", .text()), .init("retry_after", .integer()),
+                    ]), required: true)
+            ])
+        ),
+    ]
+}
