@@ -16,6 +16,10 @@ struct RunCommand: AsyncParsableCommand {
     var server: String?
     @Option(help: "The file that holds this agent's token; mode 0600.")
     var tokenFile: String?
+    @Option(help: "A file with an enrolment token, for an agent that has no token yet; mode 0600.")
+    var enrolmentTokenFile: String?
+    @Option(help: "The name to enrol with; this host's name when left out.")
+    var name: String?
     @Option(help: "The Cloud's certificate authority in PEM.")
     var caFile: String?
     @Option(help: "SHA-256 of the Cloud's authority or certificate.")
@@ -31,12 +35,16 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "trace, debug, info, notice, warning, error or critical (info).")
     var logLevel: String?
 
-    private static let defaultFile = "/etc/tiangong/agent.yaml"
+    static let defaultFile = "/etc/tiangong/agent.yaml"
+
+    /// The settings file that was named, or the standard one when it exists.
+    static func settings(_ given: String?) -> String? {
+        given ?? (access(defaultFile, R_OK) == 0 ? defaultFile : nil)
+    }
 
     func run() async throws {
         do throws(DeployError) {
-            let file = config ?? (access(Self.defaultFile, R_OK) == 0 ? Self.defaultFile : nil)
-            let reader = try await ConfigurationStack.reader(flags: flags, file: file)
+            let reader = try await ConfigurationStack.reader(flags: flags, file: Self.settings(config))
             let configuration = try AgentConfiguration(reader)
             let logger = try LineLogHandler.logger(program: "tiangong-agent", level: configuration.logLevel)
             try await AgentDaemon(configuration, logger: logger).run()
@@ -51,6 +59,8 @@ struct RunCommand: AsyncParsableCommand {
         var flags: [String: String] = [:]
         flags["server.url"] = server
         flags["server.token-file"] = tokenFile
+        flags["server.enrolment-token-file"] = enrolmentTokenFile
+        flags["name"] = name
         flags["server.ca-file"] = caFile
         flags["server.fingerprint"] = fingerprint
         flags["data-dir"] = dataDir

@@ -18,7 +18,7 @@ final class UpgradeRequestKeeper: ChannelInboundHandler, RemovableChannelHandler
         switch unwrapInboundIn(data) {
         case .head(let head): if head.headers.contains(name: "Upgrade") { self.head = head }
         // A request that asks for another protocol has no body; one that has is refused.
-        case .body: if head != nil { return MalformedRequest.answer(on: context.channel) }
+        case .body: if head != nil { return HTTPRefusal.answer(HTTPRefusal.malformed, on: context.channel) }
         case .end: hasEnded = true
         }
         context.fireChannelRead(data)

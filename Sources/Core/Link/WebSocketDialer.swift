@@ -7,31 +7,40 @@ import NIOPosix
 import NIOSSL
 import NIOWebSocket
 
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
 /// Opens a WebSocket to a Cloud: TCP, TLS, upgrade, in that order, each with its own clear failure.
 public enum WebSocketDialer {
     private typealias Upgraded = NIOAsyncChannel<WebSocketFrame, WebSocketFrame>
 
     private enum Outcome: Sendable {
         case open(NIOAsyncChannel<WebSocketFrame, WebSocketFrame>)
-        case refused(HTTPResponseStatus)
+        case refused(Refusal)
     }
 
     /// What the upgrade handler knows: after a refusal the response itself is delivered only once it has let go.
     private enum Negotiated: Sendable {
         case open(NIOAsyncChannel<WebSocketFrame, WebSocketFrame>)
-        case refused(EventLoopFuture<HTTPResponseStatus>)
+        case refused(EventLoopFuture<Refusal>)
     }
 
     /// - Parameters:
     ///   - endpoint: Where, and whom to believe.
     ///   - path: `/ws/agent` or `/ws/operator`.
     ///   - token: The bearer token.
+    ///   - identity: The client certificate to show, if the server asks for one.
     ///   - timeout: For the whole of it.
-    /// - Throws: `unauthenticated` (401), `forbidden` (403), `unavailable` (other refusals), `unreachable` (TCP and TLS).
+    /// - Throws: `unauthenticated` (401), `forbidden` (403), `rate_limited` (429), `unavailable` (other refusals),
+    ///   `unreachable` (TCP and TLS).
     public static func dial(
-        _ endpoint: ServerEndpoint, path: String, token: String, timeout: Duration = .seconds(10)
+        _ endpoint: ServerEndpoint, path: String, token: String, identity: ClientIdentity? = nil,
+        timeout: Duration = .seconds(10)
     ) async throws(DeployError) -> WebSocketLink {
-        let tls = try UncheckedBox(TLSProfile.clientHandler(for: endpoint))
+        let tls = try UncheckedBox(TLSProfile.clientHandler(for: endpoint, identity: identity))
         let head = try requestHead(endpoint, path: path, token: token)
         let outcome: Outcome
         do {
@@ -41,11 +50,26 @@ public enum WebSocketDialer {
         }
         switch outcome {
         case .open(let channel): return WebSocketLink(channel, isServer: false)
-        case .refused(.unauthorized):
-            throw DeployError(.unauthenticated, "\(endpoint.url) does not accept the token", hint: "tiangong login")
-        case .refused(.forbidden): throw DeployError(.forbidden, "the token is not for \(path) on \(endpoint.url)")
-        case .refused(let status):
-            throw DeployError(.unavailable, "\(endpoint.url)\(path) answered \(status.code) \(status.reasonPhrase)")
+        case .refused(let refusal): throw Self.error(endpoint, path, refusal)
+        }
+    }
+
+    /// What a refused upgrade means; the Cloud's own sentence is kept where it says more than the status.
+    private static func error(_ endpoint: ServerEndpoint, _ path: String, _ refusal: Refusal) -> DeployError {
+        let said = refusal.error
+        switch refusal.status {
+        case .unauthorized:
+            return DeployError(.unauthenticated, "\(endpoint.url) does not accept the token", hint: "tiangong login")
+        case .forbidden:
+            return DeployError(
+                .forbidden, said?.message ?? "the token is not for \(path) on \(endpoint.url)", hint: said?.hint)
+        case .tooManyRequests:
+            return DeployError(
+                .rateLimited, said?.message ?? "\(endpoint.url) asks to come later", hint: said?.hint,
+                retryAfter: said?.retryAfter)
+        default:
+            let status = "\(endpoint.url)\(path) answered \(refusal.status.code) \(refusal.status.reasonPhrase)"
+            return DeployError(.unavailable, said.map { "\(status): \($0.message)" } ?? status)
         }
     }
 
@@ -82,7 +106,7 @@ public enum WebSocketDialer {
         defer { negotiated.1.cancel() }
         switch try await negotiated.0.get() {
         case .open(let channel): return .open(channel)
-        case .refused(let status): return .refused(try await status.get())
+        case .refused(let refusal): return .refused(try await refusal.get())
         }
     }
 
@@ -96,9 +120,9 @@ public enum WebSocketDialer {
             upgradeRequestHead: head, upgraders: [upgrader]
         ) { channel in
             channel.eventLoop.makeCompletedFuture {
-                let status = channel.eventLoop.makePromise(of: HTTPResponseStatus.self)
-                try channel.pipeline.syncOperations.addHandler(RefusalHandler(status))
-                return .refused(status.futureResult)
+                let refusal = channel.eventLoop.makePromise(of: Refusal.self)
+                try channel.pipeline.syncOperations.addHandler(RefusalHandler(refusal))
+                return .refused(refusal.futureResult)
             }
         }
         return try channel.pipeline.syncOperations.configureUpgradableHTTPClientPipeline(
@@ -108,6 +132,11 @@ public enum WebSocketDialer {
     private static func unreachable(_ endpoint: ServerEndpoint, _ error: any Error) -> DeployError {
         let text = String(describing: error)
         switch error {
+        case is BoringSSLError where text.contains("ALERT") && text.lowercased().contains("certificate"):
+            return DeployError(
+                .unreachable,
+                "\(endpoint.url) refuses this client's certificate: revoked, expired or not of its authority",
+                hint: "enrol this agent again: tiangong-agent enrol")
         case is NIOSSLError where text.lowercased().contains("certificate"),
             is BoringSSLError, is NIOSSLExtraError:
             return DeployError(
@@ -131,26 +160,50 @@ private struct UncheckedBox<Value>: @unchecked Sendable {
     init(_ value: Value) { self.value = value }
 }
 
-/// After a refused upgrade: reports the response's status.
+/// The answer to a refused upgrade.
+private struct Refusal: Sendable {
+    var status: HTTPResponseStatus
+    var error: DeployError?
+}
+
+/// After a refused upgrade: reports the response.
 private final class RefusalHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPClientResponsePart
 
-    private let status: EventLoopPromise<HTTPResponseStatus>
+    private struct Body: Decodable { var error: DeployError }
 
-    init(_ status: EventLoopPromise<HTTPResponseStatus>) { self.status = status }
+    private let promise: EventLoopPromise<Refusal>
+    private var head: HTTPResponseHead?
+    private var body = ByteBuffer()
+    private var problem: any Error = ChannelError.eof
+
+    init(_ promise: EventLoopPromise<Refusal>) { self.promise = promise }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        if case .head(let head) = unwrapInboundIn(data) {
-            status.succeed(head.status)
-            context.close(promise: nil)
+        switch unwrapInboundIn(data) {
+        case .head(let head): self.head = head
+        case .body(let part): if body.readableBytes < 16_384 { body.writeImmutableBuffer(part) }
+        case .end: context.close(promise: nil)
         }
     }
 
     // A channel that closes removes its handlers, whatever else it forgets to say.
-    func handlerRemoved(context: ChannelHandlerContext) { status.fail(ChannelError.eof) }
+    func handlerRemoved(context: ChannelHandlerContext) {
+        guard let head else { return promise.fail(problem) }
+        var refusal = Refusal(status: head.status)
+        let json = Data(body.readableBytesView)
+        if (try? JSONLimits.check(json)) != nil {
+            refusal.error = try? JSONDecoder().decode(Body.self, from: json).error
+        }
+        if let seconds = head.headers.first(name: "Retry-After").flatMap({ Int($0) }) {
+            refusal.error = refusal.error ?? DeployError(.rateLimited)
+            refusal.error?.retryAfter = seconds
+        }
+        promise.succeed(refusal)
+    }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        status.fail(error)
+        problem = error
         context.close(promise: nil)
     }
 }

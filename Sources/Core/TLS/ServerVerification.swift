@@ -23,9 +23,12 @@ enum TLSProfile {
     }
 
     /// The client's handler for one connection; throws `invalid_argument` when the CA file cannot be read.
-    static func clientHandler(for endpoint: ServerEndpoint) throws(DeployError) -> NIOSSLClientHandler {
+    static func clientHandler(
+        for endpoint: ServerEndpoint, identity: ClientIdentity? = nil
+    ) throws(DeployError) -> NIOSSLClientHandler {
         var configuration = TLSConfiguration.makeClientConfiguration()
         apply(to: &configuration)
+        if let identity { try present(identity, in: &configuration) }
         switch endpoint.trust {
         case .system: break
         case .caFile(let path): configuration.trustRoots = .file(path)
@@ -46,6 +49,20 @@ enum TLSProfile {
             var message = "TLS cannot be set up: \(error)"
             if case .caFile(let path) = endpoint.trust { message = "CA file '\(path)' cannot be used: \(error)" }
             throw DeployError(.invalidArgument, message)
+        }
+    }
+
+    private static func present(
+        _ identity: ClientIdentity, in configuration: inout TLSConfiguration
+    ) throws(DeployError) {
+        do {
+            configuration.certificateChain = try NIOSSLCertificate.fromPEMBytes(Array(identity.certificate.utf8)).map {
+                .certificate($0)
+            }
+            configuration.privateKey = .privateKey(
+                try NIOSSLPrivateKey(bytes: Array(identity.key.pem.utf8), format: .pem))
+        } catch {
+            throw DeployError(.invalidArgument, "the client certificate cannot be used: \(error)")
         }
     }
 
