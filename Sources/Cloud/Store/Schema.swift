@@ -105,6 +105,8 @@ enum Schema {
             "CREATE INDEX client_certificates_by_agent ON client_certificates (agent_id)",
             "UPDATE agents SET environment = 'default' WHERE environment = ''",
             "ALTER TABLE agents ADD COLUMN policy TEXT",
+            "ALTER TABLE agents ADD COLUMN policy_mode TEXT",
+            "ALTER TABLE agents ADD COLUMN host_namespaces BIGINT NOT NULL DEFAULT 0",
             "ALTER TABLE agents ADD COLUMN reported_environment TEXT NOT NULL DEFAULT ''",
             "ALTER TABLE agents ADD COLUMN removed_at BIGINT",
             "CREATE INDEX agents_by_environment ON agents (environment)",
