@@ -55,12 +55,13 @@ let package = Package(
         .systemLibrary(name: "CNcurses", path: "Sources/CNcurses", providers: [.apt(["libncursesw5-dev"])]),
         .systemLibrary(name: "CZstd", path: "Sources/CZstd", providers: [.apt(["libzstd-dev"])]),
         .target(name: "CTerminal", path: "Sources/CTerminal"),
+        .target(name: "CKernel", path: "Sources/CKernel"),
 
         // What both ends agree on.
         .target(
             name: "Core",
             dependencies: nio + [
-                "CZstd", logging, serviceLifecycle,
+                "CKernel", "CZstd", logging, serviceLifecycle,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "DequeModule", package: "swift-collections"),
@@ -89,14 +90,14 @@ let package = Package(
             ],
             path: "Sources/Cloud", exclude: ["Main"], swiftSettings: settings),
         .executableTarget(
-            name: "CloudMain", dependencies: ["Cloud", argumentParser], path: "Sources/Cloud/Main",
+            name: "CloudMain", dependencies: ["Cloud", "Core", argumentParser], path: "Sources/Cloud/Main",
             swiftSettings: settings),
 
         // The headless agent.
         .target(
             name: "Agent",
             dependencies: nio + [
-                "Core", argumentParser, logging, serviceLifecycle, unixSignals,
+                "Core", "CKernel", argumentParser, logging, serviceLifecycle, unixSignals,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
@@ -104,7 +105,7 @@ let package = Package(
             ],
             path: "Sources/Agent", exclude: ["Main"], swiftSettings: settings),
         .executableTarget(
-            name: "AgentMain", dependencies: ["Agent", argumentParser], path: "Sources/Agent/Main",
+            name: "AgentMain", dependencies: ["Agent", "Core", argumentParser], path: "Sources/Agent/Main",
             swiftSettings: settings),
 
         // The operator's console and command line.
@@ -113,7 +114,7 @@ let package = Package(
             dependencies: nio + ["Core", "CNcurses", "CTerminal", argumentParser, logging],
             path: "Sources/TUI", exclude: ["Main"], swiftSettings: settings),
         .executableTarget(
-            name: "TUIMain", dependencies: ["TUI", argumentParser], path: "Sources/TUI/Main", swiftSettings: settings),
+            name: "TUIMain", dependencies: ["Core", "TUI", argumentParser], path: "Sources/TUI/Main", swiftSettings: settings),
 
         .target(name: "TestSupport", dependencies: nio + ["Core"], path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(

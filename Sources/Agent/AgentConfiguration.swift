@@ -7,8 +7,12 @@ import Core
 struct AgentConfiguration: Sendable, Equatable {
     /// Where the Cloud is.
     var server: ServerEndpoint
-    /// The file that holds the agent's token.
-    var tokenFile: String
+    /// The file that holds the agent's token; nil for the one it got when it enrolled.
+    var tokenFile: String?
+    /// The file that holds an enrolment token, for an agent that has no token yet.
+    var enrolmentTokenFile: String?
+    /// The name to enrol with.
+    var name: String
     /// Where the agent keeps its state.
     var dataDirectory: String
     /// Where it belongs, such as `prod`.
@@ -23,6 +27,12 @@ struct AgentConfiguration: Sendable, Equatable {
     var taskLogLimit: Int64
     /// Bytes of output on disk for all tasks, at which programs must wait.
     var spoolLimit: Int
+    /// The agent's own policy.
+    var policyFile: String
+    /// Where secrets are, one file for each.
+    var secretsDirectory: String
+    /// The process whose namespaces are the host's.
+    var hostProcess: Int32
     /// `trace` to `critical`.
     var logLevel: String
 }

@@ -25,41 +25,54 @@ struct AgentDaemon: Sendable {
     /// Runs until SIGTERM or SIGINT; throws when it cannot begin: `conflict` when another agent uses the directory,
     /// `forbidden` when the token's file is readable by others, or what the disk says.
     func run() async throws(DeployError) {
-        try checkToken()
+        umask(0o027)
+        ProcessProtection.forbidNewPrivileges()
         let directory = try StateDirectory(configuration.dataDirectory)
-        directory.clearTemporary()
+        let credentials = LinkCredentials(
+            tokenFile: configuration.tokenFile, identity: IdentityDirectory(dataDirectory: directory.path))
+        try check(credentials)
         raiseDescriptorLimit()
         let uplink = Uplink()
         // Output has its own loops: a slow disk there never holds up the link.
         let loops = MultiThreadedEventLoopGroup(numberOfThreads: min(2, System.coreCount))
+        let policy = AgentPolicy(configuration.policyFile, logger: logger)
+        let audit = AuditLog(directory.path + "/audit", logger: logger)
+        let shell = ShellExecutor(hostNamespaces: HostNamespaces(targetProcess: configuration.hostProcess))
         let parts = TaskRunner.Parts(
-            executors: ExecutorRegistry([ShellExecutor()]), journal: try TaskJournal(directory.path + "/journal"),
+            executors: ExecutorRegistry([shell]),
+            admission: TaskAdmission(policy: policy, vault: SecretVault(directory: configuration.secretsDirectory)),
+            journal: try TaskJournal(directory.path + "/journal"), audit: audit,
             spools: SpoolStore(directory.path + "/spool", limit: configuration.spoolLimit), uplink: uplink,
             loops: loops,
             logger: logger)
         let runner = TaskRunner(
             .init(
                 maxConcurrency: configuration.maxConcurrency, grace: configuration.grace,
-                logLimit: configuration.taskLogLimit, temporaryDirectory: directory.path + "/tmp"),
+                logLimit: configuration.taskLogLimit),
             parts: parts)
         await runner.recover()
         let link = CloudLink(
-            endpoint: configuration.server, tokenFile: configuration.tokenFile,
+            endpoint: configuration.server, credentials: credentials, enrolment: enrolment(credentials.identity),
             registration: registration(executors: parts.executors.types), runner: runner, uplink: uplink,
-            directory: directory.path, logger: logger)
+            policy: policy, audit: audit, witness: CloudWitness(audit, logger: logger), directory: directory.path,
+            logger: logger)
+        audit.note(.agent("agent.start", detail: ["version": .string(ProtocolVersion.product)]))
         logger.info(
             "agent started",
             metadata: ["version": "\(ProtocolVersion.product)", "server": "\(configuration.server.url)"])
-        await serve(link, runner)
+        let records = AuditService(log: audit, policy: policy)
+        await serve(link, runner, [records, PolicyReload(policy: policy)])
+        audit.note(.agent("agent.stop"))
+        _ = audit.checkpoint()
         try? await loops.shutdownGracefully()
         withExtendedLifetime(directory) { logger.info("agent stopped") }
     }
 
     /// Services stop in reverse order: the runner ends its tasks while the link still carries their ends.
-    private func serve(_ link: CloudLink, _ runner: TaskRunner) async {
+    private func serve(_ link: CloudLink, _ runner: TaskRunner, _ others: [any Service]) async {
         var group = ServiceGroupConfiguration(
-            services: [.init(service: link), .init(service: runner)], gracefulShutdownSignals: [.sigterm, .sigint],
-            logger: logger)
+            services: others.map { .init(service: $0) } + [.init(service: link), .init(service: runner)],
+            gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         group.maximumGracefulShutdownDuration = configuration.grace + .seconds(3630)
         do {
             try await ServiceGroup(configuration: group).run()
@@ -68,12 +81,25 @@ struct AgentDaemon: Sendable {
         }
     }
 
-    /// A token others can read is refused at once; a missing one is waited for, as the network is.
-    private func checkToken() throws(DeployError) {
+    /// Files others can read are refused at once; a missing one is waited for, as the network is.
+    private func check(_ credentials: LinkCredentials) throws(DeployError) {
+        if credentials.needEnrolment, configuration.enrolmentTokenFile == nil {
+            throw DeployError(
+                .invalidArgument, "server.token-file is not set, and this agent is not enrolled",
+                hint: "give --enrolment-token-file FILE with the output of 'tiangong enrolment create'")
+        }
         do throws(DeployError) {
-            _ = try PrivateFile.read(configuration.tokenFile)
+            _ = try credentials.load()
         } catch {
             if error.code == .forbidden { throw error }
+        }
+    }
+
+    private func enrolment(_ identity: IdentityDirectory) -> Enrolment? {
+        configuration.enrolmentTokenFile.map { file in
+            Enrolment(
+                endpoint: configuration.server, tokenFile: file, name: configuration.name, identity: identity,
+                logger: logger)
         }
     }
 

@@ -14,7 +14,8 @@ public enum AgentProgram {
 struct AgentCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tiangong-agent", abstract: "Runs tasks on this host for a Tiangong Cloud.",
-        subcommands: [RunCommand.self, VersionCommand.self], defaultSubcommand: RunCommand.self)
+        subcommands: [RunCommand.self, EnrolCommand.self, ValidateCommand.self, CheckPathCommand.self, VersionCommand.self],
+        defaultSubcommand: RunCommand.self)
 }
 
 /// Prints the version.

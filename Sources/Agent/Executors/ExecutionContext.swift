@@ -12,8 +12,8 @@ struct ExecutionContext: Sendable {
     let spec: TaskSpec
     /// Where its output goes.
     let log: LogPump
-    /// A directory for short-lived files.
-    let temporaryDirectory: String
+    /// The secrets it names.
+    let secrets: TaskSecrets
     /// How long a stop may take before processes are killed; may shrink while it is waited for.
     let grace: @Sendable () -> Duration
     /// To be called once the work has begun, with the process id if there is one.

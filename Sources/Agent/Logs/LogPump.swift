@@ -5,7 +5,8 @@ import Core
 import NIOCore
 import Synchronization
 
-/// Turns the raw output of one task into chunks in its spool: batched, numbered, compressed, within the task's budget.
+/// Turns the raw output of one task into chunks in its spool: without secrets, batched, numbered, compressed, within the
+/// task's budget.
 ///
 /// The first bytes after a quiet moment go out at once, so that a reader sees them within about a millisecond; bytes
 /// that follow closely are gathered for up to 50 ms or 64 KiB. Outputs keep the order in which they were read.
@@ -30,6 +31,10 @@ final class LogPump: Sendable {
     private struct State {
         let compressor = ChunkCompressor()
         var budget: LogBudget
+        let redaction: Redaction?
+        var redactors: [LogStream: OutputRedactor] = [:]
+        var received = NIODeadline.uptimeNanoseconds(0)
+        var pauseIsAwaited = false
         var runs: [Run] = []
         var flushed = NIODeadline.uptimeNanoseconds(0)
         var timerIsSet = false
@@ -40,16 +45,18 @@ final class LogPump: Sendable {
     ///   - spool: Where chunks go.
     ///   - store: The spool's store, for back-pressure.
     ///   - limit: Raw bytes of output that are kept.
+    ///   - redaction: What must not be in the log; nil for nothing.
     ///   - loop: The loop that reads this task's output.
     ///   - onAppend: Called after chunks were appended.
     init(
-        spool: LogSpool, store: SpoolStore, limit: Int64, loop: any EventLoop, onAppend: @escaping @Sendable () -> Void
+        spool: LogSpool, store: SpoolStore, limit: Int64, redaction: Redaction? = nil, loop: any EventLoop,
+        onAppend: @escaping @Sendable () -> Void
     ) {
         self.spool = spool
         self.store = store
         self.loop = loop
         self.onAppend = onAppend
-        state = Mutex(State(budget: LogBudget(limit: limit)))
+        state = Mutex(State(budget: LogBudget(limit: limit), redaction: redaction))
     }
 
     /// The loop that reads this task's output: one for all its outputs, so that their order is kept.
@@ -58,20 +65,45 @@ final class LogPump: Sendable {
     /// Takes some output. Whole chunks are written at once, the rest by ``settle()`` or the timer.
     func accept(_ bytes: ByteBuffer, from stream: LogStream) {
         let appended = state.withLock { state in
-            let kept = state.budget.admit(bytes)
-            guard kept.readableBytes > 0 else { return false }
-            if let last = state.runs.indices.last, state.runs[last].stream == stream {
-                state.runs[last].bytes.writeImmutableBuffer(kept)
-            } else {
-                state.runs.append(Run(stream: stream, at: .now(), bytes: kept))
+            var bytes = bytes
+            if let redaction = state.redaction {
+                var redactor = state.redactors.removeValue(forKey: stream) ?? OutputRedactor(redaction)
+                bytes = redactor.take(bytes)
+                state.redactors[stream] = redactor
+                state.received = .now()
             }
-            return write(&state, wholeChunksOnly: true)
+            return add(bytes, from: stream, &state)
         }
         if appended { onAppend() }
     }
 
+    /// One output is at its end: nothing of it is held back any more.
+    func finish(_ stream: LogStream) {
+        let appended = state.withLock { state in
+            let rest = state.redactors.removeValue(forKey: stream).map { redactor in
+                var redactor = redactor
+                return redactor.drain()
+            }
+            let added = rest.map { add($0, from: stream, &state) } ?? false
+            return write(&state) || added
+        }
+        if appended { onAppend() }
+    }
+
+    private func add(_ bytes: ByteBuffer, from stream: LogStream, _ state: inout State) -> Bool {
+        let kept = state.budget.admit(bytes)
+        guard kept.readableBytes > 0 else { return false }
+        if let last = state.runs.indices.last, state.runs[last].stream == stream {
+            state.runs[last].bytes.writeImmutableBuffer(kept)
+        } else {
+            state.runs.append(Run(stream: stream, at: .now(), bytes: kept))
+        }
+        return write(&state, wholeChunksOnly: true)
+    }
+
     /// Called when nothing more can be read right now: writes what is waiting if the task was quiet before.
     func settle() {
+        awaitPause()
         let now = NIODeadline.now()
         let (appended, timer) = state.withLock { state -> (Bool, Bool) in
             guard !state.runs.isEmpty else { return (false, false) }
@@ -88,6 +120,27 @@ final class LogPump: Sendable {
         }
     }
 
+    /// When something is held back, passes it on once the program pauses.
+    private func awaitPause() {
+        let isNew = state.withLock { state in
+            guard !state.pauseIsAwaited, state.redactors.values.contains(where: \.isHolding) else { return false }
+            state.pauseIsAwaited = true
+            return true
+        }
+        guard isNew else { return }
+        loop.scheduleTask(in: Self.gathering) {
+            let isPause = self.state.withLock { state in
+                state.pauseIsAwaited = false
+                guard NIODeadline.now() - state.received >= Self.gathering else { return false }
+                for stream in Array(state.redactors.keys) {
+                    if let rest = state.redactors[stream]?.drain() { _ = self.add(rest, from: stream, &state) }
+                }
+                return true
+            }
+            if isPause { self.flush() } else { self.awaitPause() }
+        }
+    }
+
     /// Writes all that is waiting.
     func flush() {
         let appended = state.withLock { write(&$0) }
@@ -97,6 +150,7 @@ final class LogPump: Sendable {
     /// Adds a line of our own to the log; it does not count against the budget.
     func note(_ text: String) {
         let appended = state.withLock { state in
+            let text = state.redaction?.redact(text) ?? text
             state.runs.append(Run(stream: .system, at: .now(), bytes: ByteBuffer(string: text + "\n")))
             return write(&state)
         }
@@ -123,7 +177,7 @@ final class LogPump: Sendable {
     /// A disk that takes no more bytes is waited for, for a minute; what then remains counts as cut.
     func finish() async -> (chunks: Int64, cut: Int64) {
         let deadline = ContinuousClock.now + Self.patience
-        flush()
+        for stream in LogStream.allCases { finish(stream) }
         while state.withLock({ $0.diskError != nil }), ContinuousClock.now < deadline, !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(500))
             flush()

@@ -117,7 +117,7 @@ final class OutputReader: ChannelInboundHandler, Sendable {
         }
     }
 
-    func channelInactive(context: ChannelHandlerContext) { pump.flush() }
+    func channelInactive(context: ChannelHandlerContext) { pump.finish(stream) }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 }

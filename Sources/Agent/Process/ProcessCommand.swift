@@ -12,30 +12,63 @@ struct ProcessCommand: Sendable {
     var program: String
     /// Its arguments, without the program itself.
     var arguments: [String]
-    /// All its variables.
+    /// All its variables but the secret ones.
     var environment: [String: String]
+    /// Its secret variables.
+    var secretEnvironment: [String: Secret] = [:]
     /// Where it starts.
     var workingDirectory: String
     /// The account to switch to; nil for the agent's own.
     var account: Account?
-    /// Bytes for its standard input; nil for none.
-    var standardInput: [UInt8]?
+    /// What its standard input holds; nil for nothing.
+    var standardInput: Input?
+
+    /// What standard input holds.
+    enum Input: Sendable {
+        case bytes([UInt8])
+        case secret(Secret)
+
+        /// The bytes themselves.
+        var bytes: [UInt8] {
+            switch self {
+            case .bytes(let bytes): bytes
+            case .secret(let secret): secret.reveal()
+            }
+        }
+    }
 
     /// Where programs are looked up unless a task says otherwise.
     static let defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-    /// The small environment every task begins with, for an account.
-    static func baseEnvironment(for account: Account, of reference: TaskReference, adding: [String: String]) -> [String:
-        String]
-    {
+    /// The small environment every task begins with, for an account. Nothing else of the agent's own gets through.
+    static func baseEnvironment(for account: Account, of reference: TaskReference) -> [String: String] {
         var variables = [
             "PATH": defaultPath, "LANG": getenv("LANG").map { String(cString: $0) } ?? "C.UTF-8", "HOME": account.home,
             "USER": account.name, "LOGNAME": account.name, "SHELL": account.shell.isEmpty ? "/bin/sh" : account.shell,
+            ProcessTable.taskVariable: reference.taskID.rawValue,
+            ProcessTable.attemptVariable: String(reference.attempt),
         ]
-        variables.merge(adding) { _, new in new }
-        variables[ProcessTable.taskVariable] = reference.taskID.rawValue
-        variables[ProcessTable.attemptVariable] = String(reference.attempt)
+        variables["TZ"] = getenv("TZ").map { String(cString: $0) }
         return variables
+    }
+
+    /// Adds a variable of the task. Throws `policy_denied` for one that decides which code runs, whatever the policy says,
+    /// and `invalid_argument` for one by which the agent knows its processes.
+    mutating func set(_ name: String, to value: TaskValue, _ secrets: TaskSecrets) throws(DeployError) {
+        if ProtectedVariable.includes(name) {
+            throw DeployError(.policyDenied, "no task may set the variable \(name): it decides which code runs")
+        }
+        if name == ProcessTable.taskVariable || name == ProcessTable.attemptVariable {
+            throw DeployError(.invalidArgument, "the variable \(name) is set by the agent")
+        }
+        switch value {
+        case .text(let text):
+            environment[name] = text
+        case .secret(let reference):
+            _ = try secrets.text(reference)
+            environment[name] = nil
+            secretEnvironment[name] = try secrets.secret(reference)
+        }
     }
 
     /// What swift-subprocess needs to know; the program leads a session of its own.
@@ -47,7 +80,10 @@ struct ProcessCommand: Sendable {
             options.groupID = account.groupID
             options.supplementaryGroups = account.groups
         }
-        let variables = environment.compactMap { key, value in Environment.Key(rawValue: key).map { ($0, value) } }
+        let revealed = secretEnvironment.mapValues { String(decoding: $0.reveal(), as: UTF8.self) }
+        let variables = environment.merging(revealed) { $1 }.compactMap { key, value in
+            Environment.Key(rawValue: key).map { ($0, value) }
+        }
         return Configuration(
             executable: program.contains("/") ? .path(FilePath(program)) : .name(program),
             arguments: Arguments(executablePathOverride: program, remainingValues: arguments),

@@ -1,6 +1,7 @@
 // Tiangong Deploy
 // SPDX-License-Identifier: Apache-2.0
 
+import CKernel
 import Core
 import Glibc
 import NIOCore
@@ -23,8 +24,6 @@ struct ProcessRunner: Sendable {
     let reference: TaskReference
     /// Where its output goes.
     let log: LogPump
-    /// A directory for the file that holds its standard input.
-    let temporaryDirectory: String
 
     /// How long an output stays open for somebody else once the program's session is empty.
     private static let outputPatience: Duration = .seconds(1)
@@ -95,7 +94,7 @@ struct ProcessRunner: Sendable {
         defer { started.fulfil(nil) }
         let input: Int32
         do throws(DeployError) {
-            input = try InputFile.open(command.standardInput, in: temporaryDirectory)
+            input = try InputFile.open(command.standardInput)
         } catch {
             outputs.closeWriteEnds()
             return .failure(error)
@@ -197,30 +196,29 @@ private struct Outputs: Sendable {
     }
 }
 
-/// Standard input as a file: a program that does not read it costs nothing, and nobody waits.
+/// Standard input as a file in memory: a program that does not read it costs nothing, nobody waits, and nothing of it is
+/// ever on a disk.
 private enum InputFile {
-    /// A descriptor to read the bytes from; throws what the disk says.
-    static func open(_ bytes: [UInt8]?, in directory: String) throws(DeployError) -> Int32 {
-        guard let bytes, !bytes.isEmpty else {
+    /// A descriptor to read the bytes from; throws what the system says.
+    static func open(_ input: ProcessCommand.Input?) throws(DeployError) -> Int32 {
+        guard let bytes = input?.bytes, !bytes.isEmpty else {
             let null = Glibc.open("/dev/null", O_RDONLY | O_CLOEXEC)
             if null < 0 { throw StateFile.failure("open", "/dev/null") }
             return null
         }
-        let path = "\(directory)/stdin.\(TaskID.random())"
-        let writer = Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-        if writer < 0 { throw StateFile.failure("make", path) }
-        defer {
-            close(writer)
-            unlink(path)
-        }
+        let file = ck_memory_file("stdin")
+        if file < 0 { throw StateFile.failure("make", "a file in memory") }
         var done = 0
         while done < bytes.count {
-            let count = bytes.withUnsafeBytes { write(writer, $0.baseAddress?.advanced(by: done), bytes.count - done) }
-            if count < 0, errno != EINTR { throw StateFile.failure("write", path) }
+            let count = bytes.withUnsafeBytes { write(file, $0.baseAddress?.advanced(by: done), bytes.count - done) }
+            if count < 0, errno != EINTR {
+                let error = StateFile.failure("write", "a file in memory")
+                close(file)
+                throw error
+            }
             done += max(0, count)
         }
-        let reader = Glibc.open(path, O_RDONLY | O_CLOEXEC)
-        if reader < 0 { throw StateFile.failure("open", path) }
-        return reader
+        lseek(file, 0, SEEK_SET)
+        return file
     }
 }

@@ -13,6 +13,8 @@ struct RunningTask: Sendable {
     let stop: StopRequest
     /// When it was started, by this host's clock.
     let startedAt: Timestamp
+    /// What the agent's policy said. A denial means that the policy only watches.
+    let verdict: GuardVerdict
 
     private enum Step: Sendable {
         case ended(ExecutionOutcome)
@@ -22,19 +24,35 @@ struct RunningTask: Sendable {
 
     /// Runs it; returns when the work has ended, no process is left and the log is complete.
     func perform() async -> TaskCompletion {
+        if verdict.verdict == .deny {
+            context.log.note("tiangong: the policy would refuse this: \(verdict.rule) \(verdict.message)")
+        }
         let outcome = await execute()
         let (chunks, cut) = await context.log.finish()
         var completion = TaskCompletion(
             taskID: context.reference.taskID, attempt: context.reference.attempt, status: endState(outcome).rawValue)
         completion.exitCode = outcome.exitCode
         completion.signal = outcome.signal
-        completion.error = reasonFailure ?? outcome.error
-        completion.result = outcome.result
-        if cut > 0 { completion.result = (outcome.result ?? [:]).merging(["log_cut_bytes": .integer(cut)]) { $1 } }
+        completion.error = (reasonFailure ?? outcome.error).map { failure in
+            TaskFailure(code: failure.code, message: context.secrets.redact(failure.message))
+        }
+        var result = outcome.result.map { $0.mapValues(redacted) } ?? [:]
+        if cut > 0 { result["log_cut_bytes"] = .integer(cut) }
+        if verdict.verdict == .deny { result.merge(verdict.result) { $1 } }
+        completion.result = result.isEmpty ? nil : result
         completion.startedAt = startedAt
         completion.finishedAt = .now()
         completion.logSeq = chunks
         return completion
+    }
+
+    private func redacted(_ value: JSONValue) -> JSONValue {
+        switch value {
+        case .string(let text): .string(context.secrets.redact(text))
+        case .array(let items): .array(items.map(redacted))
+        case .object(let members): .object(members.mapValues(redacted))
+        case .null, .bool, .integer, .number: value
+        }
     }
 
     private func execute() async -> ExecutionOutcome {

@@ -18,14 +18,15 @@ actor TaskRunner: Service {
         var grace: Duration = .seconds(10)
         /// Raw bytes of output kept per task, unless the task says otherwise.
         var logLimit: Int64 = 64 << 20
-        /// A directory for short-lived files.
-        var temporaryDirectory: String
     }
 
     /// Where the runner keeps and sends what tasks produce.
     struct Parts: Sendable {
         var executors: ExecutorRegistry
+        /// Decides before each start.
+        var admission: TaskAdmission
         var journal: TaskJournal
+        var audit: AuditLog
         var spools: SpoolStore
         var uplink: Uplink
         /// Loops that read output.
@@ -142,6 +143,7 @@ actor TaskRunner: Service {
             end(reference, as: .canceled, TaskFailure(.canceled, "canceled before it was started"))
             return true
         }
+        if slot.stop.reason == nil { parts.audit.note(.canceled(reference)) }
         slot.stop.request(.cancel, grace: cancel.grace.map(Self.grace))
         return true
     }
@@ -194,11 +196,18 @@ actor TaskRunner: Service {
         let startedAt = Timestamp.now()
         do throws(DeployError) {
             let executor = try parts.executors.executor(for: slot.create.type)
-            try await parts.journal.start(reference, at: startedAt)
-            let task = RunningTask(
-                context: context(for: slot, reference, startedAt: startedAt), executor: executor, stop: slot.stop,
-                startedAt: startedAt)
-            settle(await task.perform())
+            if let admission = await admission(for: slot, reference) {
+                async let recorded = parts.audit.outcome(
+                    .task("task.start", slot.create, verdict: admission.verdict))
+                try await parts.journal.start(reference, at: startedAt)
+                try await recorded.get()
+                let task = RunningTask(
+                    context: context(for: slot, reference, admission.secrets, startedAt: startedAt),
+                    executor: executor, stop: slot.stop, startedAt: startedAt, verdict: admission.verdict)
+                let completion = await task.perform()
+                parts.audit.note(.ended(completion))
+                settle(completion)
+            }
         } catch {
             parts.logger.error(
                 "task not started", metadata: ["task": "\(reference.taskID)", "reason": "\(error.message)"])
@@ -208,14 +217,28 @@ actor TaskRunner: Service {
         startNext()
     }
 
-    private func context(for slot: Slot, _ reference: TaskReference, startedAt: Timestamp) -> ExecutionContext {
+    /// What the task is started with; nil when it was refused, and has ended by that.
+    private func admission(for slot: Slot, _ reference: TaskReference) async -> TaskAdmission.Admission? {
+        do throws(TaskAdmission.Refusal) {
+            return try await parts.admission.admit(slot.create.spec)
+        } catch {
+            parts.logger.notice(
+                "task refused", metadata: ["task": "\(reference.taskID)", "reason": "\(error.failure.message)"])
+            end(reference, as: .rejected, error.failure, verdict: error.verdict)
+            return nil
+        }
+    }
+
+    private func context(
+        for slot: Slot, _ reference: TaskReference, _ secrets: TaskSecrets, startedAt: Timestamp
+    ) -> ExecutionContext {
         let uplink = parts.uplink
         let log = LogPump(
             spool: slot.spool, store: parts.spools, limit: slot.create.logLimit ?? settings.logLimit,
-            loop: parts.loops.next(), onAppend: { uplink.logGrew(reference) })
+            redaction: secrets.redaction, loop: parts.loops.next(), onAppend: { uplink.logGrew(reference) })
         let stop = slot.stop
         return ExecutionContext(
-            reference: reference, spec: slot.create.spec, log: log, temporaryDirectory: settings.temporaryDirectory,
+            reference: reference, spec: slot.create.spec, log: log, secrets: secrets,
             grace: { stop.grace },
             onStart: { pid in await self.started(reference, pid: pid, at: startedAt) })
     }
@@ -252,11 +275,19 @@ actor TaskRunner: Service {
     // MARK: Ending
 
     /// Ends a task that did not run.
-    private func end(_ reference: TaskReference, as state: TaskState, _ failure: TaskFailure) {
+    private func end(
+        _ reference: TaskReference, as state: TaskState, _ failure: TaskFailure, verdict: GuardVerdict? = nil
+    ) {
         var completion = TaskCompletion(taskID: reference.taskID, attempt: reference.attempt, status: state.rawValue)
         completion.error = failure
+        completion.result = verdict?.result
         completion.finishedAt = .now()
         completion.logSeq = slots[reference]?.spool.nextSeq ?? 0
+        if state == .rejected, let create = slots[reference]?.create {
+            parts.audit.note(.refused(create, failure, verdict: verdict))
+        } else {
+            parts.audit.note(.ended(completion))
+        }
         settle(completion)
     }
 
@@ -332,6 +363,7 @@ extension TaskRunner {
         } catch {
             parts.logger.error("journal not written", metadata: ["error": "\(error.message)"])
         }
+        parts.audit.note(.ended(completion))
         parts.logger.notice("task interrupted", metadata: ["task": "\(reference.taskID)", "processes": "\(processes)"])
         settled[reference] = (spool, completion.status)
         parts.uplink.add(spool)

@@ -15,17 +15,11 @@ final class StateDirectory: Sendable {
         self.path = path
         try Self.create(path)
         try Self.create(path + "/spool")
-        try Self.create(path + "/tmp")
         lock = try StateFile(path + "/lock", create: true)
         if flock(lock.descriptor, LOCK_EX | LOCK_NB) != 0 {
             throw DeployError(
                 .conflict, "another agent uses \(path)", hint: "stop it, or give this one its own --data-dir")
         }
-    }
-
-    /// Deletes what a former process left in `tmp`.
-    func clearTemporary() {
-        for name in Self.names(in: path + "/tmp") { unlink(path + "/tmp/" + name) }
     }
 
     /// Makes a directory and its parents, for this account only.

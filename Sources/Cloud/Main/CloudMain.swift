@@ -3,8 +3,12 @@
 
 import ArgumentParser
 import Cloud
+import Core
 
 @main
 enum CloudMain {
-    static func main() async { await CloudCommand.main() }
+    static func main() async {
+        ProcessProtection.forbidCoreDumps()
+        await CloudCommand.main()
+    }
 }

@@ -7,7 +7,7 @@ public struct TaskSpec: Sendable, Hashable, Codable {
     public var type: String
     /// The command text; for an argument vector, its display form.
     public var command: String
-    /// The executor's own parameters; for shell: `argv`, `cwd`, `env`, `user`, `stdin`.
+    /// The executor's own parameters; for shell see ``ShellParameters``.
     public var params: [String: JSONValue]
     /// A stored file the task works on.
     public var fileID: String?
@@ -81,98 +81,5 @@ public struct TaskSpec: Sendable, Hashable, Codable {
         }
         if let logLimit, logLimit < 1 { throw DeployError(.invalidArgument, "log_limit is not positive") }
         _ = try ShellParameters(self)
-    }
-}
-
-/// The parameters of a shell task, checked.
-public struct ShellParameters: Sendable, Equatable {
-    /// Program and arguments; nil runs the command text with `/bin/sh -c`.
-    public var arguments: [String]?
-    /// Absolute working directory; nil for the agent's default.
-    public var workingDirectory: String?
-    /// Variables added to the task's small base environment.
-    public var environment: [String: String]
-    /// The account to run as; needs an agent that runs as root.
-    public var user: String?
-    /// Bytes for standard input; nil closes it at once.
-    public var standardInput: [UInt8]?
-
-    /// The largest standard input, in bytes.
-    public static let maximumStandardInput = 524_288
-
-    /// Reads and checks a specification's `params`; throws `invalid_argument` naming the parameter.
-    public init(_ spec: TaskSpec) throws(DeployError) {
-        let known: Set = ["argv", "cwd", "env", "user", "stdin", "stdin_base64"]
-        if let unknown = spec.params.keys.sorted().first(where: { !known.contains($0) }) {
-            throw DeployError(.invalidArgument, "params.\(unknown.prefix(64)) is not a parameter of shell")
-        }
-        arguments = try Self.argumentVector(spec.params["argv"])
-        if arguments == nil, spec.command.allSatisfy(\.isWhitespace) {
-            throw DeployError(.invalidArgument, "command is empty")
-        }
-        workingDirectory = try Self.text(spec.params["cwd"], "cwd")
-        if let directory = workingDirectory, !directory.hasPrefix("/") {
-            throw DeployError(.invalidArgument, "params.cwd is not an absolute path")
-        }
-        user = try Self.text(spec.params["user"], "user")
-        environment = try Self.variables(spec.params["env"])
-        standardInput = try Self.input(spec.params["stdin"], base64: spec.params["stdin_base64"])
-    }
-
-    private static func argumentVector(_ value: JSONValue?) throws(DeployError) -> [String]? {
-        guard let value, value != .null else { return nil }
-        guard let items = value.arrayValue, !items.isEmpty, items.count <= 4096 else {
-            throw DeployError(.invalidArgument, "params.argv is not an array of 1 to 4096 strings")
-        }
-        var result: [String] = []
-        for item in items { result.append(try text(item, "argv") ?? "") }
-        guard result.first?.isEmpty == false else {
-            throw DeployError(.invalidArgument, "params.argv starts with an empty program")
-        }
-        return result
-    }
-
-    private static func text(_ value: JSONValue?, _ name: String) throws(DeployError) -> String? {
-        guard let value, value != .null else { return nil }
-        guard let text = value.stringValue, !text.utf8.contains(0) else {
-            throw DeployError(.invalidArgument, "params.\(name) is not a string without NUL")
-        }
-        return text
-    }
-
-    private static func variables(_ value: JSONValue?) throws(DeployError) -> [String: String] {
-        guard let value, value != .null else { return [:] }
-        guard let members = value.objectValue else {
-            throw DeployError(.invalidArgument, "params.env is not an object")
-        }
-        var result: [String: String] = [:]
-        for (name, member) in members {
-            guard let first = name.utf8.first, !(48...57).contains(first),
-                name.utf8.allSatisfy({
-                    (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) || $0 == 95
-                })
-            else { throw DeployError(.invalidArgument, "params.env has a bad variable name") }
-            result[name] = try text(member, "env.\(name)") ?? ""
-        }
-        return result
-    }
-
-    private static func input(_ plain: JSONValue?, base64: JSONValue?) throws(DeployError) -> [UInt8]? {
-        var bytes: [UInt8]?
-        if let plain, plain != .null {
-            guard let text = plain.stringValue else {
-                throw DeployError(.invalidArgument, "params.stdin is not a string")
-            }
-            bytes = Array(text.utf8)
-        } else if let base64, base64 != .null {
-            guard let text = base64.stringValue, let decoded = Base64.decode(text) else {
-                throw DeployError(.invalidArgument, "params.stdin_base64 is not base64")
-            }
-            bytes = decoded
-        }
-        if let bytes, bytes.count > maximumStandardInput {
-            throw DeployError(.tooLarge, "stdin is over \(maximumStandardInput) bytes")
-        }
-        return bytes
     }
 }

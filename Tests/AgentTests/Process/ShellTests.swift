@@ -52,7 +52,6 @@ import Testing
             let text = String(repeating: "x", count: 500_000)
             let end = try await bench.run("exit 3", params: ["stdin": .string(text)]).end
             #expect(end?.exitCode == 3)
-            #expect(StateDirectory.names(in: bench.directory + "/tmp").isEmpty)
         }
     }
 
@@ -88,6 +87,29 @@ import Testing
             let output = try await bench.run("id -un; id -Gn; echo $USER; id -u", params: ["user": .string("nobody")])
                 .output
             #expect(output.hasPrefix("nobody\nnogroup\nnobody\n"))
+        }
+    }
+
+    @Test func `has nothing on standard input unless it is given`() async throws {
+        try await RunnerBench.with { bench in
+            let output = try await bench.run("readlink /proc/self/fd/0; wc -c").output
+            #expect(output == "/dev/null\n0\n")
+        }
+    }
+
+    @Test(arguments: ["LD_PRELOAD", "LD_LIBRARY_PATH", "BASH_ENV", "PATH", "TIANGONG_TASK_ID"])
+    func `cannot set a variable that decides which code runs, even where the policy only watches`(name: String)
+        async throws
+    {
+        try await withTemporaryDirectory { directory in
+            try write("mode: audit\n", to: directory + "/policy.yaml")
+            try await RunnerBench.with(directory: directory) { bench in
+                let (end, output, _, _) = try await bench.run(
+                    "echo ran", params: ["env": .object([name: .string("/tmp/x.so")])])
+                #expect(end?.status == "failed")
+                #expect(end?.error?.message.contains(name) == true)
+                #expect(output == "")
+            }
         }
     }
 

@@ -16,6 +16,7 @@ final class RunnerBench: Sendable {
     let uplink: Uplink
     let spools: SpoolStore
     let journal: TaskJournal
+    let policy: AgentPolicy
     private let received = Mutex(Received())
     private let acknowledges: Bool
 
@@ -34,18 +35,23 @@ final class RunnerBench: Sendable {
         self.directory = directory
         self.acknowledges = acknowledges
         try StateDirectory.create(directory + "/spool")
-        try StateDirectory.create(directory + "/tmp")
+        try StateDirectory.create(directory + "/secrets")
+        if !StateDirectory.names(in: directory).contains("policy.yaml") {
+            try write("mode: blacklist-default\n", to: directory + "/policy.yaml")
+        }
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        policy = AgentPolicy(directory + "/policy.yaml", logger: logger)
         uplink = Uplink()
         journal = try TaskJournal(directory + "/journal")
         spools = SpoolStore(directory + "/spool", limit: spoolLimit)
         let parts = TaskRunner.Parts(
-            executors: ExecutorRegistry([ShellExecutor()]), journal: journal, spools: spools, uplink: uplink,
-            loops: MultiThreadedEventLoopGroup.singleton,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            executors: ExecutorRegistry([ShellExecutor()]),
+            admission: TaskAdmission(policy: policy, vault: SecretVault(directory: directory + "/secrets")),
+            journal: journal, spools: spools, uplink: uplink,
+            loops: MultiThreadedEventLoopGroup.singleton, logger: logger)
         runner = TaskRunner(
             .init(
-                maxConcurrency: maxConcurrency, grace: grace, logLimit: logLimit, temporaryDirectory: directory + "/tmp"
-            ),
+                maxConcurrency: maxConcurrency, grace: grace, logLimit: logLimit),
             parts: parts)
     }
 
@@ -120,6 +126,11 @@ final class RunnerBench: Sendable {
             }
         default: break
         }
+    }
+
+    /// Puts a secret where tasks find it.
+    func secret(_ name: String, _ text: String) throws {
+        try write(text, to: directory + "/secrets/" + name)
     }
 
     /// Hands the runner a task.

@@ -125,19 +125,43 @@ class Cloud(Program):
 
 
 class Agent(Program):
-    """An agent with scratch state."""
+    """An agent with scratch state, a policy file and a directory for secrets of its own."""
 
-    def __init__(self, cloud, directory, name, token, url=None, options=(), settings=None):
+    def __init__(self, cloud, directory, name, token, url=None, options=(), settings=None,
+                 policy="mode: blacklist-default\n"):
         self.agent_name = name
-        self.data = pathlib.Path(directory) / name
-        token_file = pathlib.Path(directory) / f"{name}.token"
+        directory = pathlib.Path(directory)
+        self.data = directory / name
+        self.policy_file = directory / f"{name}.policy.yaml"
+        self.secrets = directory / f"{name}.secrets"
+        if policy is not None:
+            self.set_policy(policy)
+        token_file = directory / f"{name}.token"
         token_file.touch(mode=0o600)
         token_file.write_text(token + "\n")
+        environment = clean_environment(directory) | {
+            "TIANGONG_POLICY_FILE": str(self.policy_file), "TIANGONG_SECRETS_DIRECTORY": str(self.secrets)}
         super().__init__(
             name,
             [BIN / "tiangong-agent", "run", "--server", url or cloud.url, "--ca-file", cloud.authority,
              "--token-file", token_file, "--data-dir", self.data, "--log-level", "debug", *options],
-            directory, clean_environment(directory) | (settings or {}))
+            directory, environment | (settings or {}))
+
+    def set_policy(self, text):
+        """Replaces the policy file in one step, as an administrator should."""
+        new = self.policy_file.with_suffix(".new")
+        new.write_text(text)
+        new.chmod(0o644)
+        new.rename(self.policy_file)
+
+    def secret(self, name, content, mode=0o600):
+        """Puts a secret where the agent looks for it."""
+        self.secrets.mkdir(mode=0o700, exist_ok=True)
+        path = self.secrets / name
+        path.touch(mode=0o600)
+        path.write_bytes(content)
+        path.chmod(mode)
+        return path
 
 
 class Operator:
@@ -145,6 +169,7 @@ class Operator:
 
     def __init__(self, cloud, directory, token):
         self.directory = pathlib.Path(directory)
+        self.token = token
         self.token_file = self.directory / "operator.token"
         self.token_file.touch(mode=0o600)
         self.token_file.write_text(token + "\n")

@@ -4,6 +4,7 @@
 
 import pathlib
 
+from . import wire
 from .programs import Agent, Cloud, Operator
 from .waiting import until
 
@@ -14,6 +15,14 @@ class Site:
         self.cloud = Cloud(directory, settings).start()
         self.operator = Operator(self.cloud, directory, self.cloud.token("operator", "olga"))
         self.agents = {}
+        self.policy("tests", mode="blacklist-default")
+
+    def policy(self, name, scope=None, **policy):
+        """Sets a policy of the Cloud; without any, only plain commands run."""
+        with wire.Link(self.cloud, "/ws/operator", self.operator.token) as link:
+            answer = link.ask("policy_put", {"name": name, "scope": scope or {}, "policy": policy})
+        assert answer["type"] == "reply", answer
+        return answer["data"]
 
     def agent(self, name, labels=("role=demo",), wait=True, token=None, **options):
         """Starts an agent; waits until the operator sees it online."""

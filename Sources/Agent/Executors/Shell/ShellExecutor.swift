@@ -7,11 +7,12 @@ import Core
 struct ShellExecutor: Executor {
     static var type: TaskType { .shell }
 
+    /// Where tasks go that ask for the host's namespaces.
+    var hostNamespaces = HostNamespaces()
+
     func run(_ context: ExecutionContext) async throws(DeployError) -> ExecutionOutcome {
         let command = try command(for: context)
-        let runner = ProcessRunner(
-            command: command, reference: context.reference, log: context.log,
-            temporaryDirectory: context.temporaryDirectory)
+        let runner = ProcessRunner(command: command, reference: context.reference, log: context.log)
         let end = try await runner.run(grace: context.grace) { pid in await context.onStart(pid) }
         return ExecutionOutcome(exitCode: end.exitCode, signal: end.signal)
     }
@@ -28,12 +29,23 @@ struct ShellExecutor: Executor {
                     hint: "run the agent as root, or leave the user out")
             }
         }
-        return ProcessCommand(
+        var command = ProcessCommand(
             program: parameters.arguments?.first ?? "/bin/sh",
             arguments: parameters.arguments.map { Array($0.dropFirst()) } ?? ["-c", context.spec.command],
-            environment: ProcessCommand.baseEnvironment(
-                for: account, of: context.reference, adding: parameters.environment),
+            environment: ProcessCommand.baseEnvironment(for: account, of: context.reference),
             workingDirectory: parameters.workingDirectory ?? (StateDirectory.exists(account.home) ? account.home : "/"),
-            account: account.userID == own.userID ? nil : account, standardInput: parameters.standardInput)
+            account: account.userID == own.userID ? nil : account)
+        for (name, value) in parameters.environment {
+            try command.set(name, to: value, context.secrets)
+        }
+        switch parameters.standardInput {
+        case .bytes(let bytes): command.standardInput = .bytes(bytes)
+        case .secret(let reference): command.standardInput = .secret(try context.secrets.secret(reference))
+        case nil: break
+        }
+        if parameters.hostNamespaces {
+            try hostNamespaces.enter(&command, workingDirectory: parameters.workingDirectory)
+        }
+        return command
     }
 }

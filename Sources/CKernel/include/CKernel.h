@@ -1,0 +1,32 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+//
+// System calls that Swift cannot make: variadic ones, and those that glibc hides or does not wrap. Each returns -1 and
+// sets errno when the kernel refuses; ENOSYS where it does not know the call.
+#ifndef TIANGONG_CKERNEL_H
+#define TIANGONG_CKERNEL_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// openat2(2) that never leaves the directory: ".." and absolute links cannot escape it. With follow 0 no symbolic link is
+// followed at all. Always O_CLOEXEC.
+int ck_open_beneath(int directory, const char *path, int flags, uint32_t mode, int follow);
+// O_PATH, which glibc's default headers hide.
+int ck_o_path(void);
+// An anonymous file in memory; close-on-exec.
+int ck_memory_file(const char *name);
+// PR_SET_DUMPABLE: without it there is no core, and nobody but root may look into the process.
+int ck_set_dumpable(int dumpable);
+int ck_dumpable(void);
+// PR_SET_NO_NEW_PRIVS: no program started from here gains privileges by its file's mode.
+int ck_set_no_new_privileges(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
