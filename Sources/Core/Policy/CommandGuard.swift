@@ -36,7 +36,7 @@ public struct CommandGuard: Sendable {
 
     /// What the policy says about a task.
     public func judge(_ spec: TaskSpec) -> GuardVerdict {
-        var verdict = spec.type == TaskType.shell.rawValue ? shell(spec) : unknown(spec)
+        var verdict = spec.type == TaskType.shell.rawValue ? shell(spec) : statement(spec)
         verdict.policy = hash
         return verdict
     }
@@ -80,9 +80,13 @@ public struct CommandGuard: Sendable {
         return isGiven ? .unknown : .none
     }
 
-    private func unknown(_ spec: TaskSpec) -> GuardVerdict {
-        GuardVerdict(
-            .deny, rule: "type", message: "there are no rules for tasks of type '\(spec.type.prefix(64))'",
-            mode: policy.mode)
+    private func statement(_ spec: TaskSpec) -> GuardVerdict {
+        guard let language = StatementLanguage(rawValue: spec.type) else {
+            return GuardVerdict(
+                .deny, rule: "type", message: "there are no rules for tasks of type '\(spec.type.prefix(64))'",
+                mode: policy.mode)
+        }
+        return StatementGuard.judge(
+            spec.command, type: language, lifted: Set(policy.statements), allow: allow, deny: deny, mode: policy.mode)
     }
 }
