@@ -42,15 +42,16 @@ enum CommandUnwrapper {
     private static func inner(
         _ name: String, _ wrapper: Wrapper, _ arguments: ArraySlice<ShellArgument>
     ) -> [InnerCommand] {
-        let isUserSwitch = name == "su" || name == "runuser"
-        let options = CommandOptions(arguments, wrapper.options, inOrder: !isUserSwitch)
+        var options = CommandOptions(arguments, wrapper.options)
+        let isUserSwitch = (name == "su" || name == "runuser") && options.values(wrapper.skipOptions).isEmpty
+        if isUserSwitch { options = CommandOptions(arguments, wrapper.options, inOrder: false) }
         if wrapper.inertOptions.contains(where: { options.has($0) }) { return [] }
         var found: [InnerCommand] = options.values(wrapper.textOptions).map { .text($0, dialect: nil) }
         var operands = options.operands[...]
         if isUserSwitch, operands.first?.text == "-" { operands = operands.dropFirst() }
         let directory = options.values(wrapper.directoryOptions).last
         if name == "exec", operands.isEmpty { return [] }
-        if isUserSwitch, options.values(wrapper.skipOptions).isEmpty {
+        if isUserSwitch {
             // After the user come arguments for the user's shell.
             let shell = operands.dropFirst()
             if !shell.isEmpty { found.append(.arguments([ShellArgument("sh")] + shell, directory: nil)) }
@@ -62,12 +63,12 @@ enum CommandUnwrapper {
             return found + operands.dropFirst().prefix(1).map { .text($0, dialect: nil) }
         }
         if name == "sg", operands.first?.text == "-c" { operands = operands.dropFirst() }
+        if name == "env", operands.first?.text == "-" { operands = operands.dropFirst() }
         if wrapper.takesAssignments {
             operands = operands.drop { argument in
                 guard let equals = argument.text.firstIndex(of: "=") else { return false }
                 return ShellParser.isName(String(argument.text[..<equals]))
             }
-            if name == "env", operands.first?.text == "-" { operands = operands.dropFirst() }
         }
         guard !operands.isEmpty else {
             let starts = wrapper.shellOptions.contains { $0 == "*" || options.has($0) }
@@ -112,19 +113,16 @@ enum CommandUnwrapper {
         return operands.isEmpty ? [.shell] : [.remoteText(joined(operands))]
     }
 
+    /// `ip netns exec NAME COMMAND`, `lxc exec NAME -- COMMAND`, `machinectl shell NAME COMMAND`.
     private static func named(_ name: String, _ arguments: ArraySlice<ShellArgument>) -> [InnerCommand] {
-        let words = arguments.filter { !$0.text.hasPrefix("-") || $0.text == "--" }
-        let texts = words.map(\.text)
-        if name == "ip" {
-            guard let exec = texts.firstIndex(of: "exec"),
-                texts.first.map({ "netns".hasPrefix($0) || "vrf" == $0 }) == true
-            else { return [] }
-            return [.arguments(Array(words.dropFirst(exec + 2)), directory: nil)]
+        let verb = arguments.firstIndex { $0.text == "exec" || name == "machinectl" && $0.text == "shell" }
+        guard let verb, arguments[..<verb].allSatisfy({ name != "ip" || !["link", "addr"].contains($0.text) }) else {
+            return []
         }
-        guard let verb = texts.first, verb == "exec" || verb == "shell" else { return [] }
-        var rest = words.dropFirst(2)
-        if rest.first?.text == "--" { rest = rest.dropFirst() }
-        return rest.isEmpty ? [.shell] : [.arguments(Array(rest), directory: nil)]
+        let specification = OptionSpecification(letters: "eE", long: ["env", "cwd", "user", "group", "setenv", "uid"])
+        let operands = CommandOptions(arguments[(verb + 1)...], specification).operands.dropFirst()
+        let inner = CommandOptions(operands, specification).operands
+        return inner.isEmpty ? (name == "ip" ? [] : [.shell]) : [.arguments(inner, directory: nil)]
     }
 
     private static func texts(

@@ -18,9 +18,13 @@ extension CommandUnwrapper {
             command = words[(dashes + 1)...]
             words = words[..<dashes]
         }
-        let operands = CommandOptions(words, flags, inOrder: false).operands
+        let operands = CommandOptions(words, flags).operands
         guard let verb = operands.first?.text, ["exec", "run", "debug", "rsh", "ssh"].contains(verb) else { return [] }
-        let inner = command ?? (verb == "exec" || verb == "rsh" ? operands.dropFirst(2) : [])
+        if command == nil, verb == "exec" || verb == "rsh" {
+            let pod = CommandOptions(operands.dropFirst(), flags).operands.dropFirst()
+            command = CommandOptions(pod, flags).operands[...]
+        }
+        let inner = command ?? []
         return inner.isEmpty
             ? (verb == "rsh" || verb == "ssh" ? [.shell] : []) : [.arguments(Array(inner), directory: nil)]
     }

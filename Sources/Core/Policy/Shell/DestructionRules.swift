@@ -87,10 +87,15 @@ struct DestructionRules: Sendable {
             var known: [ShellArgument]?
             var place = 0
             for (index, piece) in next.pieces.enumerated() {
-                if case .unknown(let unknown) = piece, let values = variables[unknown.name] {
-                    (known, place) = (values, index)
-                    break
+                guard case .unknown(var unknown) = piece else { continue }
+                known = variables[unknown.name]
+                if let fallback = unknown.fallback {
+                    unknown.fallback = nil
+                    let itself = ShellArgument(pieces: [.unknown(unknown)], position: nil)
+                    known = (known ?? [itself]) + [ShellArgument(pieces: fallback, position: nil)]
                 }
+                place = index
+                if known != nil { break }
             }
             guard let known, round < 4, done.count + work.count < 64 else {
                 done.append(next)

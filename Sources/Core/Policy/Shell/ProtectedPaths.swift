@@ -139,13 +139,14 @@ enum ProtectedPaths {
 
     /// Which rule forbids writing to a path.
     static func refusalToWrite(_ argument: ShellArgument, in directory: String?) -> (rule: String, what: String)? {
-        guard let path = path(argument, in: directory) else {
+        if argument.isDynamic {
             // What is known of it may say enough: /dev/sd$X.
             let known = ShellArgument(argument.knownText)
-            guard argument.isDynamic, let path = Self.path(known, in: directory), isDevice(path + "a") || isDevice(path)
-            else { return nil }
-            return ("D3", "writes to a block device")
+            if let path = path(known, in: directory), isDevice(path + "a") || isDevice(path + "0") {
+                return ("D3", "writes to a block device")
+            }
         }
+        guard let path = path(argument, in: directory) else { return nil }
         if isDevice(path) { return ("D3", "writes to the device \(path)") }
         if path == "/proc/sysrq-trigger" { return ("D2", "writes to /proc/sysrq-trigger") }
         if accounts.contains(path) || path.hasPrefix("/etc/sudoers.d/") { return ("D7", "writes to \(path)") }

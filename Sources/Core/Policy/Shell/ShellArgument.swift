@@ -21,6 +21,8 @@ struct ShellUnknown: Sendable, Hashable {
     var mayBeEmpty: Bool
     /// Whether it may become several words.
     var splits: Bool
+    /// What it is when the variable is empty, as in `${X:-…}`.
+    var fallback: [ShellPiece]?
 }
 
 /// One argument after expansion, as far as it can be known.

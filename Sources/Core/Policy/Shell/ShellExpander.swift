@@ -85,7 +85,11 @@ struct ShellExpander {
                 if case .unknown(let value) = atom.piece { !value.mayBeEmpty } else { true }
             }
         }
-        return unknown(parameter.name, mayBeEmpty: !isGiven, splits: !quoted)
+        let hasFallback = [":-", ":=", "-", "="].contains(parameter.operation)
+        return .unknown(
+            ShellUnknown(
+                name: parameter.name, mayBeEmpty: !isGiven, splits: !quoted,
+                fallback: hasFallback ? atoms(of: parameter.argument).map(\.piece) : nil))
     }
 
     private static func argument(

@@ -10,6 +10,9 @@ extension ShellJudge {
         budget -= 1
         guard budget > 0, let first = arguments.first else { return }
         guard let name = name(of: first) else { return }
+        guard !(scene.takesMore && first.text.contains(scene.place)) else {
+            return report("V4", "which program runs is only known when it runs; write its name", at: first.position)
+        }
         let rest = arguments.dropFirst()
         let canonical = arguments.map(\.text).joined(separator: " ")
         refuse(canonical, name, rest, at: first.position)

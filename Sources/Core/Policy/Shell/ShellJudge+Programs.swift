@@ -114,7 +114,7 @@ extension ShellJudge {
             case .home, .unknown: nil
             }
         }
-        if scene.takesMore, mode.allowsOnlyPlainCommands, text.text.contains("{}") {
+        if scene.takesMore, mode.allowsOnlyPlainCommands, text.text.contains(scene.place) {
             return report("V6", "the text of a program is only known when it runs; give it an argument", at: position)
         }
         if let finding = text.text.isEmpty ? nil : InputGate.characters(text.text) {
@@ -157,6 +157,7 @@ extension ShellJudge {
         inner.input = .none
         var place = options.values(["-I", "--replace"]).last?.text
         if place == nil, options.has("-i", "-I", "--replace") { place = options.values(["-i"]).last?.text ?? "{}" }
+        inner.place = place ?? inner.place
         run(options.operands, inner, wrappers: 1)
         guard case .pipe(let bytes?) = scene.input, !options.operands.isEmpty else { return }
         inner.takesMore = false

@@ -20,6 +20,8 @@ struct ShellScene: Sendable {
     var depth = 0
     /// Whether arguments follow that are only known when it runs, as behind `xargs`.
     var takesMore = false
+    /// What such arguments take the place of.
+    var place = "{}"
     /// Where this text begins in the judged text, when it is a copy of a part of it.
     var origin: Int?
     var documents: [ShellHereDocument] = []

@@ -43,7 +43,7 @@ enum WrapperTable {
     static let wrappers: [String: Wrapper] = [
         // Other users
         "sudo": Wrapper(
-            "pugrtCTUhDRE",
+            "pugrtCTUhDR",
             [
                 "prompt", "user", "group", "role", "type", "close-from", "command-timeout", "other-user", "host",
                 "chdir", "chroot",
