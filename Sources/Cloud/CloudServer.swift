@@ -4,7 +4,6 @@
 import Core
 import Hummingbird
 import HummingbirdCore
-import HummingbirdTLS
 import Logging
 import NIOCore
 import NIOPosix
@@ -41,23 +40,43 @@ struct CloudServer {
         let feed = LogFeed()
         let tasks = TaskManager(
             store: store, hub: hub, feed: feed, logger: logger, defaultExpiry: configuration.defaultExpiry)
+        let authority = CertificateAuthority(
+            directory: "\(directory)/tls", leafLifetime: .seconds(configuration.leafLifetime))
+        // The authority is needed for the agents' certificates also when the server's own is somebody else's.
+        _ = try authority.serverCredentials(names: names(replica))
+        let certificates = try ClientCertificates(
+            store: store, authority: authority, mode: configuration.clientCertificates,
+            lifetime: .seconds(configuration.clientLifetime), logger: logger)
+        try await certificates.refresh()
+        let audit = try await AuditCheckpoints.open(store, directory: directory, logger: logger)
         let traffic = AgentTraffic(
             store: store, hub: hub, tasks: tasks, recovery: TaskRecovery(store: store, hub: hub, feed: feed),
-            ingest: LogIngest(store: store, feed: feed, logger: logger), replica: replica,
+            ingest: LogIngest(store: store, feed: feed, logger: logger), certificates: certificates, audit: audit,
+            replica: replica,
             heartbeatInterval: configuration.heartbeatInterval, logger: logger)
         let service = OperatorService(store: store, tasks: tasks, feed: feed, replica: replica)
-        let policy = UpgradePolicy(vault: TokenVault(store: store))
-
-        let tls = try CertificateAuthority(directory: "\(directory)/tls").serverConfiguration(names: names(replica))
-        let server = try HTTPServerBuilder.tls(
-            HTTPServerBuilder { responder in
-                UpgradeChannel(responder: responder, policy: policy) { link, identity in
-                    await Self.serve(link, identity, hub: hub, traffic: traffic, service: service)
+        let vault = TokenVault(store: store)
+        let edge = Edge(configuration.limits)
+        let tls = try ServerTLS(
+            source: configuration.certificateSource(names: names(replica)), authority: authority,
+            certificates: certificates, logger: logger)
+        let policy = UpgradePolicy(
+            vault: vault, edge: edge, certificates: certificates,
+            origins: AllowedOrigins(configured: configuration.origins, names: names(replica)), logger: logger)
+        let enrolment = EnrolmentTraffic(
+            vault: vault, certificates: certificates, signIns: edge.signIns, logger: logger)
+        let server = HTTPServerBuilder { responder in
+            UpgradeChannel(responder: responder, policy: policy, tls: tls) { link, identity in
+                switch identity {
+                case .enrolment(let id): await enrolment.serve(link, enrolment: id)
+                case .agent(let id, let token): await traffic.serve(link, agentID: id, token: token)
+                case .operator(let principal): await Self.serve(link, principal, hub: hub, service: service)
                 }
-            }, tlsConfiguration: tls)
+            }
+        }
         let addressFile = "\(directory)/address"
         let http = Application(
-            router: APIRouter(store: store, policy: policy).build(), server: server,
+            responder: APIResponder(service: service, hub: hub, policy: policy, logger: logger), server: server,
             configuration: ApplicationConfiguration(
                 address: .hostname(configuration.host, port: configuration.port), serverName: nil, backlog: 4096),
             onServerRunning: { channel in announce(channel, addressFile) },
@@ -65,31 +84,49 @@ struct CloudServer {
         let timeouts = TaskTimeouts(
             store: store, hub: hub, feed: feed, lostAfter: configuration.lostAfter, logger: logger)
         var group = ServiceGroupConfiguration(
-            services: [.init(service: http), .init(service: timeouts), .init(service: hub)],
+            services: [
+                .init(service: audit), .init(service: http), .init(service: timeouts), .init(service: tls), .init(service: certificates),
+                .init(service: CredentialWatch(store: store, hub: hub, logger: logger)), .init(service: hub),
+            ],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet(logger))
         group.maximumGracefulShutdownDuration = .seconds(20)
         defer { unlink(addressFile) }
         try await ServiceGroup(configuration: group).run()
+        do {
+            try await audit.sign()
+        } catch {
+            logger.error("last audit checkpoint not written", metadata: ["error": "\(error)"])
+        }
         await store.driver.close()
         logger.info("stopped")
     }
 
     private static func serve(
-        _ link: WebSocketLink, _ identity: Identity, hub: Hub, traffic: AgentTraffic, service: OperatorService
+        _ link: WebSocketLink, _ principal: Principal, hub: Hub, service: OperatorService
     ) async {
-        switch identity {
-        case .agent(let agentID, _): await traffic.serve(link, agentID: agentID)
-        case .operator(let principal):
-            let session = OperatorSession(link: link, principal: principal, service: service)
-            guard hub.attach(session) else {
-                // The link must run even so: an upgraded channel that nobody runs is never closed, and traps.
-                link.close(.goingAway)
-                _ = await link.run { _ in }
-                return
-            }
-            await session.serve()
-            hub.detach(session)
+        let session = OperatorSession(link: link, principal: principal, service: service)
+        if let reason = await enter(session, principal, hub: hub, service: service) {
+            // The link must run even so: an upgraded channel that nobody runs is never closed, and traps.
+            link.close(reason)
+            _ = await link.run { _ in }
+            return
         }
+        await session.serve()
+        hub.detach(session)
+    }
+
+    /// Lets an operator's link in, on record; why not otherwise.
+    private static func enter(
+        _ session: OperatorSession, _ principal: Principal, hub: Hub, service: OperatorService
+    ) async -> CloseReason? {
+        do {
+            try await AuditTrail.append(
+                AuditRecord("sign_in", as: principal).with(["token": .string(principal.token.rawValue)]),
+                to: service.store)
+        } catch {
+            return .unrecorded
+        }
+        return hub.attach(session)
     }
 
     /// Says where the server listens, in the log and in `DATA-DIR/address`.

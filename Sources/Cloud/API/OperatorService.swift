@@ -124,6 +124,17 @@ struct OperatorService: Sendable {
         }
     }
 
+    /// Where a task's log stands, for somebody who is about to read it: that is recorded first.
+    func openLog(_ prefix: String, as principal: Principal) async throws -> LogState {
+        let state = try await logState(prefix, as: principal)
+        try await store.write { transaction in
+            var record = AuditRecord(.logRead, as: principal)
+            try record.name(state.task, transaction)
+            try AuditTrail.append(record, transaction)
+        }
+        return state
+    }
+
     /// Those of some agents that the principal reaches.
     func reached(_ agents: [AgentID], by principal: Principal) async throws -> Set<AgentID> {
         try await store.read { try AgentTable.reached(agents, in: principal.scope, $0) }

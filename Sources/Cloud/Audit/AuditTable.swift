@@ -113,6 +113,15 @@ enum AuditTable {
             """, [.text(chain), .text(chain)])
     }
 
+    /// One checkpoint of a chain.
+    static func checkpoint(
+        of chain: String, seq: Int64, _ transaction: any SQLTransaction
+    ) throws -> AuditCheckpoint? {
+        try transaction.rows(
+            "SELECT checkpoint FROM audit_checkpoints WHERE chain = ? AND seq = ?", [.text(chain), .integer(seq)]
+        ).first.flatMap { StoredJSON.value($0.text(0)) }
+    }
+
     /// How many checkpoints are kept of each agent.
     static let heldLimit = 1000
 

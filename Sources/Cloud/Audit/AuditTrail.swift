@@ -39,14 +39,24 @@ enum AuditTrail {
 
     /// What every act is refused with when its record cannot be written.
     static func unwritable(_ error: any Error) -> DeployError {
-        if let error = error as? DeployError, error.message.hasPrefix(message) { return error }
+        if let error = error as? DeployError, isUnwritable(error) { return error }
         let cause = DeployError(wrapping: error)
         return DeployError(
             .unavailable, "\(message): \(cause.message)",
             hint: cause.hint ?? "nothing is done without its record; mend the server's database, then try again")
     }
 
+    /// Whether an error says that the audit cannot be written.
+    static func isUnwritable(_ error: DeployError) -> Bool {
+        error.code == .unavailable && error.message.hasPrefix(message)
+    }
+
     private static let message = "the audit cannot be written"
+}
+
+extension CloseReason {
+    /// What this link is about cannot be recorded now.
+    static let unrecorded = CloseReason(code: 1013, reason: "the audit cannot be written")
 }
 
 extension AuditRecord {
@@ -59,6 +69,7 @@ extension AuditRecord {
     init(_ action: String, as principal: Principal) {
         self.init(action: action, actor: principal.name)
         source = principal.source.isEmpty ? nil : principal.source
+        verdict = GuardVerdict.Decision.allow.rawValue
         result = "ok"
     }
 

@@ -18,12 +18,8 @@ struct Principal: Sendable, Equatable {
 
     /// A line of the audit for what it was let do; add what is known.
     func record(of action: Action, _ detail: [String: JSONValue] = [:]) -> AuditRecord {
-        var record = AuditRecord(action: action.rawValue, actor: name)
-        record.source = source
-        record.verdict = "allow"
-        record.result = "ok"
-        if !detail.isEmpty { record.detail = detail }
-        return record
+        let record = AuditRecord(action, as: self)
+        return detail.isEmpty ? record : record.with(detail)
     }
 
     /// Throws `forbidden` when the role does not suffice.

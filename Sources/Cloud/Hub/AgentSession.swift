@@ -15,6 +15,7 @@ final class AgentSession: Sendable {
     let link: WebSocketLink
     /// Whether it speaks our wire, with acknowledgements; agents from the origin document do not.
     let acknowledges: Bool
+    private let told = Mutex<Int64>(0)
     /// What is known of the logs it is sending.
     let logs = LogProgress()
 
@@ -25,6 +26,16 @@ final class AgentSession: Sendable {
         self.epoch = epoch
         self.link = link
         self.acknowledges = acknowledges
+    }
+
+    /// A checkpoint of the Cloud's audit, if this agent was not told it, or a later one, before.
+    func untold(_ checkpoint: AuditCheckpoint?) -> AuditCheckpoint? {
+        guard let checkpoint else { return nil }
+        return told.withLock { told in
+            guard checkpoint.seq > told else { return nil }
+            told = checkpoint.seq
+            return checkpoint
+        }
     }
 
     /// Queues a message; an agent that does not read even control messages is cut off and comes back.

@@ -67,16 +67,18 @@ final class OperatorSession: OperatorListener {
     /// Answers a request; what follows on this link begins only after the answer has been sent.
     private func answer(_ request: OperatorRequest, _ id: String) async throws {
         switch request {
-        case .runCreate(let request):
-            try principal.require(.runCreate)
-            let detail = try await service.create(request, as: principal)
+        case .runCreate(let run):
+            let detail = try await service.audited(request, as: principal) {
+                try await service.create(run, as: principal)
+            }
             await send(OperatorMessage.reply(id: id, OperatorService.fitting(detail)))
-            if request.follow == true { for task in detail.tasks { try follow(task, from: 0, follow: true) } }
-        case .logOpen(let request):
-            try principal.require(.logRead)
-            let state = try await service.logState(request.taskID, as: principal)
+            if run.follow == true { for task in detail.tasks { try follow(task, from: 0, follow: true) } }
+        case .logOpen(let open):
+            let state = try await service.audited(request, as: principal) {
+                try await service.openLog(open.taskID, as: principal)
+            }
             await send(OperatorMessage.reply(id: id, state))
-            try follow(state.task, from: request.fromSeq, follow: request.follow)
+            try follow(state.task, from: open.fromSeq, follow: open.follow)
         case .logClose(let query):
             if let taskID = TaskID(query.id) { viewers.withLock { $0.removeValue(forKey: taskID) }?.viewer.stop() }
             await send(try await service.answer(request, as: principal).frame(id))

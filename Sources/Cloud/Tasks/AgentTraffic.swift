@@ -13,6 +13,8 @@ struct AgentTraffic: Sendable {
     let tasks: TaskManager
     let recovery: TaskRecovery
     let ingest: LogIngest
+    let certificates: ClientCertificates
+    let audit: AuditCheckpoints
     let replica: String
     /// Seconds between heartbeats.
     let heartbeatInterval: Double
@@ -22,7 +24,7 @@ struct AgentTraffic: Sendable {
     private static let registrationDeadline: Duration = .seconds(5)
 
     /// Serves a link until it ends.
-    func serve(_ link: WebSocketLink, agentID: AgentID) async {
+    func serve(_ link: WebSocketLink, agentID: AgentID, token: TokenID) async {
         let current = CurrentSession()
         let reason = await withTaskGroup(of: CloseReason?.self) { group in
             group.addTask {
@@ -31,7 +33,7 @@ struct AgentTraffic: Sendable {
                 return nil
             }
             group.addTask {
-                await link.run { frame in await receive(frame, link, agentID, current) }
+                await link.run { frame in await receive(frame, link, agentID, token, current) }
             }
             var reason: CloseReason?
             while let result = await group.next() {
@@ -47,7 +49,7 @@ struct AgentTraffic: Sendable {
 
     /// Handles one frame. What cannot be read gets an `error` answer and the link stays.
     private func receive(
-        _ frame: WireFrame, _ link: WebSocketLink, _ agentID: AgentID, _ current: CurrentSession
+        _ frame: WireFrame, _ link: WebSocketLink, _ agentID: AgentID, _ token: TokenID, _ current: CurrentSession
     ) async {
         var id: String?
         do {
@@ -57,7 +59,7 @@ struct AgentTraffic: Sendable {
                 guard current.value == nil else {
                     throw DeployError(.conflict, "this link is registered already")
                 }
-                return try await self.register(register, link, agentID, current, replyTo: id)
+                return try await self.register(register, link, agentID, token, current, replyTo: id)
             }
             guard let session = current.value else { throw DeployError(.conflict, "register first") }
             // A replaced link may still bring what it had buffered; the newer one brings it again.
@@ -65,6 +67,12 @@ struct AgentTraffic: Sendable {
             try await handle(incoming.message, session, replyTo: id)
         } catch {
             let error = DeployError(wrapping: error)
+            if AuditTrail.isUnwritable(error) {
+                // The agent keeps what it reported, comes back later and reports it again.
+                logger.error("agent turned away", metadata: ["agent.id": "\(agentID)", "error": "\(error)"])
+                link.outbox.offer(CloudMessage.error(error).frame(id: id), lane: .control)
+                return link.close(.unrecorded)
+            }
             logger.debug("agent frame refused", metadata: ["agent.id": "\(agentID)", "error": "\(error)"])
             if !link.outbox.offer(CloudMessage.error(error).frame(id: id), lane: .control) { link.close(.slowConsumer) }
         }
@@ -73,8 +81,10 @@ struct AgentTraffic: Sendable {
     private func handle(_ message: AgentMessage, _ session: AgentSession, replyTo id: String?) async throws {
         switch message {
         case .register: return
-        case .enrol, .policy, .certificateRequest, .auditReport:
-            throw DeployError(.unsupported, "pending")
+        case .policy(let report): try await policy(report, session)
+        case .enrol: throw DeployError(.conflict, "agent_enrol is for links with an enrolment token")
+        case .certificateRequest(let request): try await renewCertificate(request, session, replyTo: id)
+        case .auditReport(let report): hub.inquiries.take(report, from: session.agentID)
         case .heartbeat(let heartbeat): try await self.heartbeat(heartbeat, session, replyTo: id)
         case .status(let report): try await tasks.progress(report, from: session, replyTo: id)
         case .log(let header, let payload): try await ingest.take(header, payload: payload, from: session)
@@ -90,8 +100,8 @@ struct AgentTraffic: Sendable {
     }
 
     private func register(
-        _ register: AgentRegister, _ link: WebSocketLink, _ agentID: AgentID, _ current: CurrentSession,
-        replyTo id: String?
+        _ register: AgentRegister, _ link: WebSocketLink, _ agentID: AgentID, _ token: TokenID,
+        _ current: CurrentSession, replyTo id: String?
     ) async throws {
         if let claimed = register.agentID, claimed != agentID {
             throw DeployError(.forbidden, "data.agent_id is not the agent this token belongs to")
@@ -100,6 +110,8 @@ struct AgentTraffic: Sendable {
         let address = link.remoteAddress
         let (agent, settlement) = try await store.write { transaction in
             _ = try AgentTable.connect(agentID, register, replica: replica, address: address, transaction)
+            try AgentPolicyTable.set(register.policy, of: agentID, transaction)
+            try audit.connected(register, agentID, token: token, address: address, transaction)
             let settlement = try TaskRecovery.settle(register, agent: agentID, transaction)
             guard let agent = try AgentTable.find(id: agentID, transaction) else {
                 throw DeployError(.notFound, "the agent has been removed")
@@ -107,14 +119,14 @@ struct AgentTraffic: Sendable {
             return (agent, settlement)
         }
         let session = AgentSession(
-            agentID: agentID, name: agent.name, epoch: agent.epoch, link: link,
+            agentID: agentID, token: token, name: agent.name, epoch: agent.epoch, link: link,
             acknowledges: register.protocol ?? 0 >= 1)
         current.set(session)
-        session.send(
-            .status(
-                AgentStatusReply(
-                    agentID: agentID, status: "registered", epoch: agent.epoch, heartbeatInterval: heartbeatInterval,
-                    expect: settlement.expect)), id: id)
+        var reply = AgentStatusReply(
+            agentID: agentID, status: "registered", epoch: agent.epoch, heartbeatInterval: heartbeatInterval,
+            expect: settlement.expect)
+        reply.auditHead = session.untold(audit.newest)
+        session.send(.status(reply), id: id)
         guard hub.attach(session) else {
             return link.close(.goingAway)
         }
@@ -127,20 +139,37 @@ struct AgentTraffic: Sendable {
         await tasks.dispatchPending(session)
     }
 
+    /// The agent's own policy has changed.
+    private func policy(_ report: AgentPolicyReport, _ session: AgentSession) async throws {
+        try report.validate()
+        let agentID = session.agentID
+        let agent = try await store.write { transaction in
+            try AgentPolicyTable.set(report, of: agentID, transaction)
+            let agent = try AgentTable.find(id: agentID, transaction)
+            if let agent { try AuditTrail.append(.policyChanged(report, on: agent), transaction) }
+            return agent
+        }
+        if let agent { hub.announce([agent]) }
+    }
+
     private func heartbeat(_ heartbeat: AgentHeartbeat, _ session: AgentSession, replyTo id: String?) async throws {
         let (agentID, epoch) = (session.agentID, session.epoch)
         let agent = try await store.write { transaction in
             try AgentTable.heartbeat(agentID, epoch: epoch, heartbeat, transaction)
+            try audit.take(own: heartbeat.auditHead, cloud: heartbeat.cloudHead, of: agentID, transaction)
             return try AgentTable.find(id: agentID, transaction)
         }
         if session.acknowledges {
-            session.send(.heartbeat(HeartbeatReply(clock: heartbeat.clock, serverClock: .now())), id: id)
+            var reply = HeartbeatReply(clock: heartbeat.clock, serverClock: .now())
+            reply.auditHead = session.untold(audit.newest)
+            session.send(.heartbeat(reply), id: id)
         }
         if let agent { hub.announce([agent]) }
     }
 
     private func disconnected(_ session: AgentSession, _ reason: CloseReason) async {
         hub.detach(session)
+        hub.inquiries.gone(session.agentID)
         logger.info("agent gone", metadata: ["agent.name": "\(session.name)", "reason": "\(reason)"])
         let (agentID, epoch) = (session.agentID, session.epoch)
         let changed = try? await store.write { transaction -> (AgentInfo, [TaskRecord])? in

@@ -9,6 +9,7 @@ struct TaskManager: Sendable {
     let store: Store
     let hub: Hub
     let feed: LogFeed
+    let policies = CompiledPolicies()
     let logger: Logger
     /// How long a task may wait for its agent when the request does not say, in seconds.
     let defaultExpiry: Double
@@ -24,7 +25,6 @@ struct TaskManager: Sendable {
 
     /// Stores a run and its tasks, hands them to the agents that are here, and returns them as stored.
     func create(_ request: RunCreate, as principal: Principal) async throws -> RunDetail {
-        let actor = principal.name
         try request.spec.validate()
         guard !request.selector.isEmpty else {
             throw DeployError(.invalidArgument, "no target", hint: "name agents with -a, labels with -l, or --all")
@@ -39,8 +39,8 @@ struct TaskManager: Sendable {
                 hint: "send large input as a file")
         }
         let (detail, epochs) = try await store.write { transaction -> (RunDetail, [AgentID: Int64]?) in
-            if let known = try repeated(request, actor, transaction) { return (known, nil) }
-            return try insert(request, actor, transaction)
+            if let known = try repeated(request, principal, transaction) { return (known, nil) }
+            return try insert(request, principal, transaction)
         }
         if let epochs {
             await deliver(detail, over: epochs)
@@ -50,9 +50,10 @@ struct TaskManager: Sendable {
     }
 
     private func repeated(
-        _ request: RunCreate, _ actor: String, _ transaction: any SQLTransaction
+        _ request: RunCreate, _ principal: Principal, _ transaction: any SQLTransaction
     ) throws -> RunDetail? {
         guard let key = request.idempotencyKey else { return nil }
+        let actor = principal.name
         let since = Timestamp.now().adding(milliseconds: -86_400_000)
         guard let run = try RunTable.find(actor: actor, idempotencyKey: key, since: since, transaction) else {
             try RunTable.releaseKey(actor: actor, idempotencyKey: key, transaction)
@@ -62,15 +63,22 @@ struct TaskManager: Sendable {
             throw DeployError(
                 .conflict, "the idempotency key belongs to another command or other targets", hint: "use a new key")
         }
-        return RunDetail(run: run, tasks: try TaskTable.ofRun(run.id, transaction))
+        let tasks = try TaskTable.ofRun(run.id, in: principal.scope, transaction)
+        guard tasks.count == run.counts.values.reduce(0, +) else {
+            throw DeployError(
+                .conflict, "the idempotency key belongs to a run beyond this token's scope", hint: "use a new key")
+        }
+        return RunDetail(run: run, tasks: tasks)
     }
 
     /// Stores a run. A task counts as dispatched when the link of its agent is the newest the database knows; the
     /// second value names those links. A link that is about to be replaced gets nothing.
     private func insert(
-        _ request: RunCreate, _ actor: String, _ transaction: any SQLTransaction
+        _ request: RunCreate, _ principal: Principal, _ transaction: any SQLTransaction
     ) throws -> (RunDetail, [AgentID: Int64]) {
-        let agents = try targets(request.selector, transaction)
+        let actor = principal.name
+        let agents = try targets(request.selector, as: principal, transaction)
+        let judgement = try RunGuard.check(request.spec, agents, policies, transaction)
         let now = Timestamp.now()
         let wait = request.spec.expiresIn ?? defaultExpiry
         let run = RunRecord(
@@ -91,24 +99,29 @@ struct TaskManager: Sendable {
             try TaskTable.insert(task, transaction)
             return task
         }
+        try AuditTrail.append(
+            AuditRecord.creation(of: run, tasks, on: agents, judgement, by: principal), transaction)
         var counted = run
         counted.counts = Dictionary(tasks.map { ($0.state.rawValue, 1) }, uniquingKeysWith: +)
         return (RunDetail(run: counted, tasks: tasks), epochs)
     }
 
-    private func targets(_ selector: TargetSelector, _ transaction: any SQLTransaction) throws -> [AgentInfo] {
-        var missing: [String] = []
-        for name in selector.agents where try AgentTable.find(nameOrID: name, transaction) == nil {
-            missing.append(name)
+    /// The agents a selector means, by name; what lies beyond the principal's scope is not there.
+    func targets(
+        _ selector: TargetSelector, as principal: Principal, _ transaction: any SQLTransaction
+    ) throws -> [AgentInfo] {
+        func find(_ name: String) throws -> AgentInfo? {
+            try AgentTable.find(nameOrID: name, in: principal.scope, transaction)
         }
+        let missing = try selector.agents.filter { try find($0) == nil }
         guard missing.isEmpty else {
             throw DeployError(
                 .notFound, "no agent is called \(missing.joined(separator: ", "))", hint: "tiangong agent list")
         }
         let agents =
             selector.labels.isEmpty && !selector.all
-            ? try selector.agents.compactMap { try AgentTable.find(nameOrID: $0, transaction) }
-            : try AgentTable.all(transaction).filter(selector.matches)
+            ? try selector.agents.compactMap(find)
+            : try AgentTable.all(in: principal.scope, transaction).filter(selector.matches)
         let unique = Dictionary(agents.map { ($0.id, $0) }) { first, _ in first }.values.sorted { $0.name < $1.name }
         guard !unique.isEmpty else {
             throw DeployError(.notFound, "no agent matches \(selector.description)", hint: "tiangong agent list")
@@ -158,15 +171,16 @@ struct TaskManager: Sendable {
         }
     }
 
-    /// Asks to stop a task, or every unfinished task of a run. Asking again changes nothing.
-    func cancel(_ tasks: [TaskID], grace: Double?) async throws -> [TaskRecord] {
+    /// Asks to stop tasks, those that the principal reaches. Asking again changes nothing.
+    func cancel(_ tasks: [TaskID], grace: Double?, as principal: Principal) async throws -> [TaskRecord] {
         if let grace, !(0...3600).contains(grace) {
             throw DeployError(.invalidArgument, "grace is not between 0 and 3600 s")
         }
         let results = try await store.write { transaction -> [TaskRecord] in
             try tasks.compactMap { id in
-                guard let task = try TaskTable.find(id: id, transaction) else { return nil }
-                return try TaskTable.apply(.cancelRequested, to: task, transaction) { changed in
+                guard let task = try TaskTable.find(id: id, in: principal.scope, transaction) else { return nil }
+                if !task.state.isFinal { try AuditTrail.append(.cancel(task, by: principal, transaction), transaction) }
+                return try TaskTable.apply(.cancelRequested, to: task, by: principal.name, transaction) { changed in
                     guard changed.state.isFinal else { return }
                     changed.finishedAt = .now()
                     changed.error = TaskFailure(.canceled, "canceled before it was delivered")
@@ -236,7 +250,7 @@ struct TaskManager: Sendable {
             if let length = completion.logSeq, stored < length {
                 throw DeployError(.conflict, "task \(task.id): log seq \(stored) is missing, \(length) were announced")
             }
-            return try TaskTable.apply(.ended(end), to: task, transaction) { changed in
+            return try TaskTable.apply(.ended(end), to: task, by: "agent \(session.name)", transaction) { changed in
                 changed.exitCode = completion.exitCode
                 changed.signal = completion.signal
                 changed.error = completion.error

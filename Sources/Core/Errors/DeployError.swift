@@ -11,9 +11,11 @@ public struct DeployError: Error, Sendable, Hashable, Codable, CustomStringConve
     public var hint: String?
     /// Seconds after which trying again may help; with `rate_limited`.
     public var retryAfter: Int?
+    /// The rule of the guard that refused; with `policy_denied`.
+    public var rule: String?
 
     enum CodingKeys: String, CodingKey {
-        case code, message, hint
+        case code, message, hint, rule
         case retryAfter = "retry_after"
     }
 

@@ -106,8 +106,9 @@ enum TaskTable {
     }
 
     /// Moves a task along the state machine; nil when the event does not apply to the state it is in now.
+    /// Its end is recorded in the audit with it: that of `actor`, or of the Cloud itself.
     static func apply(
-        _ event: TaskEvent, to task: TaskRecord, _ transaction: any SQLTransaction,
+        _ event: TaskEvent, to task: TaskRecord, by actor: String = "-", _ transaction: any SQLTransaction,
         set change: (inout TaskRecord) -> Void = { _ in }
     ) throws -> TaskRecord? {
         guard let next = task.state.after(event) else { return nil }
@@ -133,6 +134,11 @@ enum TaskTable {
                 .text(task.id.rawValue), .integer(task.attempt), .integer(Timestamp.now().milliseconds),
                 .text(task.state.rawValue), .text(next.rawValue),
             ])
+        if next.isFinal {
+            let agent = try transaction.rows(
+                "SELECT environment FROM agents WHERE id = ?", [.text(task.agentID.rawValue)])
+            try AuditTrail.append(changed.auditEnd(by: actor, environment: agent.first?.text(0)), transaction)
+        }
         return changed
     }
 
