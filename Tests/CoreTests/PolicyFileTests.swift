@@ -75,6 +75,11 @@ import Testing
             ("mode: audit\nallow: \n - - - - - - - - - a", "nests deeper"),
             ("mode: audit\n" + String(repeating: " ", count: 41) + "a: b", "indented"),
             ("<<: {mode: audit}", "unknown key '<<'"),
+            ("mode: audit\nstatements: [sql.dorp]", "line 2: statements[0]: there is no rule 'sql.dorp'"),
+            (
+                "mode: audit\nstatements:\n- es.cluster\n- es.syntax",
+                "line 4: statements[1]: the rule es.syntax cannot be lifted"
+            ),
         ] as [(String, String)])
     func `what is not a policy is refused with one clear sentence`(text: String, sentence: String) {
         do {

@@ -132,7 +132,7 @@ public enum PolicyFile {
                 mode = found
             case .allow: policy.allow = try expressions(value, name)
             case .deny: policy.deny = try expressions(value, name)
-            case .statements: policy.statements = try strings(value, name).map(\.text)
+            case .statements: policy.statements = try rules(value, name)
             case .hostNamespaces:
                 guard let word = value.scalar, word.style == .plain, let flag = Bool(word.string) else {
                     throw PolicyText.failure(line(value), "host_namespaces is not true or false")
@@ -160,6 +160,22 @@ public enum PolicyFile {
                 throw PolicyText.failure(line(item), "\(name)[\(index)] is not a text", "write it in single quotes")
             }
             result.append((scalar.string, line(item)))
+        }
+        return result
+    }
+
+    private static func rules(_ node: Node, _ name: String) throws(DeployError) -> [String] {
+        var result: [String] = []
+        for (index, item) in try strings(node, name).enumerated() {
+            guard let rule = StatementRule.named(item.text) else {
+                throw PolicyText.failure(
+                    item.line, "\(name)[\(index)]: there is no rule '\(item.text.prefix(64))'",
+                    "the rules are listed in tiangong-policy(5)")
+            }
+            guard rule.liftable else {
+                throw PolicyText.failure(item.line, "\(name)[\(index)]: the rule \(rule.id) cannot be lifted")
+            }
+            result.append(rule.id)
         }
         return result
     }
