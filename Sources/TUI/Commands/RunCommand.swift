@@ -42,7 +42,7 @@ struct RunCommand: DeployCommand {
         help: ArgumentHelp(
             "A variable whose value is a secret that each agent keeps; may be given several times.",
             valueName: "key=secret"))
-    var secret: [String] = []
+    var secretEnv: [String] = []
 
     @Option(help: ArgumentHelp("Run as this account.", valueName: "name"))
     var user: String?
@@ -54,7 +54,7 @@ struct RunCommand: DeployCommand {
     var stdin = false
 
     @Option(help: ArgumentHelp("Give every task a secret that its agent keeps as standard input.", valueName: "secret"))
-    var stdinSecret: String?
+    var secretStdin: String?
 
     @Flag(help: "Print the run's id and leave.")
     var detach = false
@@ -107,7 +107,7 @@ struct RunCommand: DeployCommand {
             let (key, value) = try OptionPair.parse(pair, what: "variable")
             variables[key] = .string(value)
         }
-        for pair in secret {
+        for pair in secretEnv {
             let (key, name) = try OptionPair.parse(pair, what: "secret")
             guard variables[key] == nil else {
                 throw DeployError(.invalidArgument, "variable '\(key)' is given twice")
@@ -117,10 +117,10 @@ struct RunCommand: DeployCommand {
         if hostNamespaces { params["host_namespaces"] = .bool(true) }
         if !variables.isEmpty { params["env"] = .object(variables) }
         let selector = try targets.selector()
-        guard !stdin || stdinSecret == nil else {
-            throw DeployError(.invalidArgument, "--stdin and --stdin-secret exclude each other")
+        guard !stdin || secretStdin == nil else {
+            throw DeployError(.invalidArgument, "--stdin and --secret-stdin exclude each other")
         }
-        if let stdinSecret { params["stdin"] = try Self.reference(stdinSecret) }
+        if let secretStdin { params["stdin"] = try Self.reference(secretStdin) }
         if stdin {
             let bytes = try readInput()
             if let text = String(validating: bytes, as: UTF8.self) {

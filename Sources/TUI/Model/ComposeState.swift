@@ -208,7 +208,7 @@ enum EquivalentCommand {
         if let user = spec.params["user"]?.stringValue { words += ["--user", quoted(user)] }
         for (key, value) in (spec.params["env"]?.objectValue ?? [:]).sorted(by: { $0.key < $1.key }) {
             if let secret = value.secretName {
-                words += ["--secret", quoted("\(key)=\(secret)")]
+                words += ["--secret-env", quoted("\(key)=\(secret)")]
             } else {
                 words += ["--env", quoted("\(key)=\(value.stringValue ?? "")")]
             }
