@@ -27,9 +27,13 @@ final class CloudFixture: Sendable {
 
     var service: OperatorService { OperatorService(store: store, tasks: tasks, feed: feed, replica: "test") }
 
-    func agent(_ name: String, labels: [String: String] = [:]) async throws -> AgentInfo {
+    func agent(
+        _ name: String, labels: [String: String] = [:], environment: String = "default"
+    ) async throws -> AgentInfo {
         var agent = AgentInfo(id: .random(), name: name, createdAt: .now())
         agent.labels = labels
+        agent.assignedLabels = labels
+        agent.environment = environment
         let new = agent
         try await store.write { try AgentTable.insert(new, $0) }
         return agent

@@ -24,7 +24,7 @@ import Testing
                 }
             }
         }
-        let names = try await store.read { try AgentTable.all($0).map(\.name) }
+        let names = try await store.read { try AgentTable.all(in: Scope(), $0).map(\.name) }
         #expect(names.count == 50)
         #expect(names.allSatisfy { (Int($0.dropFirst()) ?? 1).isMultiple(of: 2) })
     }
@@ -50,7 +50,7 @@ import Testing
         let again = try await Store.open(directory: fixture.directory)
         let (names, versions) = try await again.read { transaction in
             (
-                try AgentTable.all(transaction).map(\.name),
+                try AgentTable.all(in: Scope(), transaction).map(\.name),
                 try transaction.rows("SELECT count(*) FROM schema_migrations", []).first?.integer(0)
             )
         }

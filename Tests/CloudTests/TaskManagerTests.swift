@@ -57,9 +57,9 @@ import Testing
         let fixture = try await CloudFixture()
         let agent = try await fixture.agent("web-1")
         let task = try await fixture.task(on: agent)
-        let first = try await fixture.tasks.cancel([task.id], grace: nil)
+        let first = try await fixture.tasks.cancel([task.id], grace: nil, as: .test("ops"))
         #expect(first.first?.state == .canceled)
-        let second = try await fixture.tasks.cancel([task.id], grace: nil)
+        let second = try await fixture.tasks.cancel([task.id], grace: nil, as: .test("ops"))
         #expect(second.first?.finishedAt == first.first?.finishedAt)
     }
 
