@@ -88,6 +88,7 @@ public struct AgentRegister: Sendable, Equatable, Codable {
                 throw DeployError(.invalidArgument, "data.labels is over 32 labels, or one is over 128 bytes")
             }
         }
+        try policy?.validate()
         if let executors, executors.count > 64 || executors.contains(where: { $0.utf8.count > 64 }) {
             throw DeployError(.invalidArgument, "data.executors is too long")
         }

@@ -125,4 +125,12 @@ public struct AgentPolicyReport: Sendable, Hashable, Codable {
         self.policy = policy
         self.error = error
     }
+
+    /// Checks counts and lengths; throws `invalid_argument`.
+    public func validate() throws(DeployError) {
+        let texts = (policy?.allow ?? []) + (policy?.deny ?? []) + (policy?.statements ?? [])
+        guard texts.count <= 3 * GuardPolicy.maximumExpressions, texts.allSatisfy({ $0.utf8.count <= 512 }),
+            (error?.utf8.count ?? 0) <= 2048
+        else { throw DeployError(.invalidArgument, "data.policy is too long") }
+    }
 }
