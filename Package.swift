@@ -102,6 +102,7 @@ let package = Package(
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "Yams", package: "Yams"),
             ],
             path: "Sources/Agent", exclude: ["Main"], swiftSettings: settings),
         .executableTarget(

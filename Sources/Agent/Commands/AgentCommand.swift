@@ -14,7 +14,10 @@ public enum AgentProgram {
 struct AgentCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tiangong-agent", abstract: "Runs tasks on this host for a Tiangong Cloud.",
-        subcommands: [RunCommand.self, EnrolCommand.self, ValidateCommand.self, CheckPathCommand.self, VersionCommand.self],
+        subcommands: [
+            RunCommand.self, EnrolCommand.self, ValidateCommand.self, CheckCommand.self, CheckPathCommand.self,
+            AuditCommand.self, VersionCommand.self,
+        ],
         defaultSubcommand: RunCommand.self)
 }
 

@@ -19,6 +19,13 @@ final class StateFile: Sendable {
         if descriptor < 0 { throw Self.failure("open", path) }
     }
 
+    /// Opens an existing file for reading only; throws `internal` naming the path.
+    init(reading path: String) throws(DeployError) {
+        self.path = path
+        descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+        if descriptor < 0 { throw Self.failure("open", path) }
+    }
+
     deinit { close(descriptor) }
 
     /// The size in bytes.
