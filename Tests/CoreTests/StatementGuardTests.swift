@@ -182,6 +182,10 @@ private typealias Case = (text: String, rule: String)
                 ("POST /*/_update_by_query\n{\"query\": {\"term\": {\"a\": 1}}}", "es.update-by-query"),
                 ("POST /logs/_update_by_query", "es.update-by-query"),
                 (
+                    "POST /logs/_delete_by_query\n{\"query\": {\"wrapper\": {\"query\": \"e30=\"}}}",
+                    "es.delete-by-query"
+                ),
+                (
                     "POST /logs/_update_by_query\n{\"query\": {\"term\": {\"a\": 1}}, \"script\": {\"source\": \"x\"}}",
                     ""
                 ),

@@ -115,6 +115,9 @@ extension SQLGuard {
             add("sql.remote", start, "ALTER of another server")
         }
         if oneOf(start + 1, ["EXTENSION", "LANGUAGE"]) { add("sql.code", start, "ALTER of code of the server") }
+        if word(start + 1, "DATABASE"), find(["SET"], start, range.upperBound, stop: []) != nil, dialect == .postgres {
+            add("sql.settings", start, "ALTER DATABASE ... SET changes settings of all later sessions")
+        }
         if isRoutine(range), dialect == .mysql { routine(range, "a stored program") }
         storage(range)
         var index = start + 1
@@ -317,7 +320,9 @@ extension SQLGuard {
                 continue
             }
             // A table of that name with a list of its columns is no call.
-            if dialect == .clickhouse, oneOf(index - 1, ["INTO", "TABLE", "EXISTS", "VIEW"]) || symbol(index - 1, ".") {
+            if dialect == .clickhouse, !word(range.lowerBound, "DESCRIBE"), !word(range.lowerBound, "DESC"),
+                oneOf(index - 1, ["INTO", "TABLE", "EXISTS", "VIEW"]) || symbol(index - 1, ".")
+            {
                 continue
             }
             if rule == "sql.settings", harmlessSetting(index + 2) { continue }

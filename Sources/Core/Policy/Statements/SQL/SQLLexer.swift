@@ -10,6 +10,8 @@ struct SQLLexer {
     private var index = 0
     private var spaced = false
     private var inVersionComment = false
+    /// Whether the token before is a string of PostgreSQL with backslash escapes.
+    private var afterEscapes = false
     private var tokens: [SQLToken] = []
     /// The versions that were seen.
     private(set) var versions: Set<String> = []
@@ -163,6 +165,7 @@ struct SQLLexer {
 
     private mutating func append(_ kind: SQLToken.Kind, _ text: String, from start: Int) {
         tokens.append(SQLToken(kind: kind, text: text, range: start..<index, spaced: spaced))
+        afterEscapes = false
     }
 
     private mutating func word() throws(SQLLexicalError) {
@@ -242,12 +245,15 @@ struct SQLLexer {
     private mutating func string(
         quote: UInt8, from start: Int, escapes: Bool, kind: SQLToken.Kind
     ) throws(SQLLexicalError) {
+        // PostgreSQL reads 'b' in E'a' 'b' with escapes as well: where it ends is not what it looks like.
+        if kind == .string, afterEscapes { throw error("a string that continues an E'' string; write one", start) }
         index += 1
         var content: [UInt8] = []
         while let byte = peek {
             if byte == quote {
                 guard at(1) == quote else {
                     index += 1
+                    defer { afterEscapes = dialect == .postgres && escapes }
                     return append(kind, String(decoding: content, as: UTF8.self), from: start)
                 }
                 content.append(quote)
