@@ -41,7 +41,7 @@ extension AgentConfiguration {
         tokenFile = try settings.text(.serverTokenFile)
         enrolmentTokenFile = try settings.text(.enrolmentTokenFile)
         name = try settings.text(.name) ?? HostFacts.hostname
-        dataDirectory = try settings.text(.dataDirectory) ?? StandardPaths.stateDirectory(for: "tiangong-agent")
+        dataDirectory = try Self.dataDirectory(reader)
         environment = try settings.text(.environment) ?? ""
         labels = try Self.labels(settings.list(.labels))
         maxConcurrency = try settings.number(.maxConcurrency, in: 1...100_000) ?? 100
@@ -57,6 +57,11 @@ extension AgentConfiguration {
         logLevel = try settings.text(.logLevel) ?? "info"
         guard environment.utf8.count <= 64 else { throw DeployError(.invalidArgument, "environment is over 64 bytes") }
         guard spoolLimit >= 1 << 20 else { throw DeployError(.invalidArgument, "spool.limit is under 1 MiB") }
+    }
+
+    /// Where the agent keeps its state; for commands that need nothing else. Throws as the initialiser.
+    static func dataDirectory(_ reader: ConfigReader) throws(DeployError) -> String {
+        try Settings(reader: reader).text(.dataDirectory) ?? StandardPaths.stateDirectory(for: "tiangong-agent")
     }
 
     private static func duration(_ text: String) -> Duration? {

@@ -8,10 +8,16 @@ enum CloudChain {
     private static let page = 2000
 
     /// Reads every row; what is stored beside a record must agree with it.
-    static func verify(_ store: Store, held: [AuditVerifier.Held]) async throws -> AuditChainReport {
+    ///
+    /// - Parameters:
+    ///   - store: The database.
+    ///   - held: Checkpoints that agents keep.
+    ///   - key: The public key in use, if it can be read.
+    static func verify(_ store: Store, held: [AuditVerifier.Held], key: String? = nil) async throws -> AuditChainReport
+    {
         // Checkpoints first: whatever they cover is there when the rows are read.
         let own = try await store.read { try AuditTable.checkpoints(of: AuditTable.ownChain, limit: .max, $0) }
-        let evidence = AuditVerifier.Evidence(own: own, held: held)
+        let evidence = AuditVerifier.Evidence(own: own, held: held, key: key)
         var verifier = AuditVerifier(chain: AuditTable.ownChain, evidence: evidence)
         var last = Int64.min
         while true {

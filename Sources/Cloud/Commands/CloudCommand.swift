@@ -11,7 +11,10 @@ public struct CloudCommand: AsyncParsableCommand {
         commandName: "tiangong-cloud",
         abstract: "The server of Tiangong Deploy: agents and operators connect to it.",
         discussion: "See tiangong-cloud(8) and tiangong-cloud.yaml(5).",
-        subcommands: [ServeCommand.self, TokenCommand.self, FingerprintCommand.self, VersionCommand.self],
+        subcommands: [
+            ServeCommand.self, OperatorCommand.self, TokenCommand.self, CertificateCommand.self, AuditCommand.self,
+            FingerprintCommand.self, VersionCommand.self,
+        ],
         defaultSubcommand: ServeCommand.self)
 
     /// For the parser.

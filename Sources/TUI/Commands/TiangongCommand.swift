@@ -26,7 +26,7 @@ public struct TiangongCommand: AsyncParsableCommand {
         subcommands: [
             LoginCommand.self, WhoamiCommand.self, AgentCommand.self, RunCommand.self, TaskCommand.self,
             LogsCommand.self, PolicyCommand.self, OperatorCommand.self, TokenCommand.self, EnrolmentCommand.self,
-            VersionCommand.self, SanitizeCommand.self,
+            AuditCommand.self, VersionCommand.self, SanitizeCommand.self,
         ])
 
     @OptionGroup var globals: GlobalOptions
