@@ -121,14 +121,21 @@ struct APIResponder: HTTPResponder {
         _ principal: Principal, _ credentials: ShownCredentials
     ) async throws -> Response {
         // Who may not do it learns nothing of what is wrong with the request.
-        try principal.require(route.action)
+        do {
+            try principal.require(route.action)
+        } catch {
+            var record = AuditRecord(route.action, as: principal).refused(error)
+            if let environments = principal.scope.environments, environments.count == 1 { record.env = environments[0] }
+            try await AuditTrail.append(record, to: service.store)
+            throw error
+        }
         let input = try await RequestReader(route: route).input(request, target, values)
         let streams = StreamResponder(service: service, hub: hub)
         switch route.work {
         case .ask(let make, let show): return try await ask(route, try make(input), show, principal)
         case .stream(.log): return try await streams.log(request, input, as: principal)
-        case .stream(.events): return try await streams.events(request, as: principal)
-        case .stream(.audit): return try await streams.audit(request, input, as: principal)
+        case .stream(.events): return try await streams.events(as: principal)
+        case .stream(.audit): return try await streams.audit(input, as: principal)
         case .description: return Answer.json(.ok, OpenAPI.text)
         case .openSession: return try await openSession(principal, credentials)
         case .endSession: return try await endSession(principal, credentials)
@@ -184,7 +191,8 @@ struct APIResponder: HTTPResponder {
             StoredJSON.text(
                 OpenedSession(
                     actor: principal.name, role: principal.role, scope: principal.scope, expiresAt: session.expiresAt)))
-        response.headers[.setCookie] = Self.cookie(session.text, seconds: ShownCredentials.sessionSeconds)
+        response.headers[.setCookie] = Self.cookie(
+            session.text, seconds: (session.expiresAt.milliseconds - Timestamp.now().milliseconds) / 1000)
         return response
     }
 
@@ -197,7 +205,7 @@ struct APIResponder: HTTPResponder {
         return response
     }
 
-    private static func cookie(_ value: String, seconds: Int) -> String {
+    private static func cookie(_ value: String, seconds: Int64) -> String {
         "\(ShownCredentials.cookie)=\(value); Path=/; Max-Age=\(seconds); Secure; HttpOnly; SameSite=Strict"
     }
 

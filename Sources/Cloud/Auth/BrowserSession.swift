@@ -74,6 +74,9 @@ struct ShownCredentials: Sendable {
 }
 
 extension TokenVault {
+    /// The most browser sessions that one token keeps open.
+    private static let maximumSessions = 32
+
     /// Makes the token of a browser's session: good for half a day, and no longer than the token it was opened with;
     /// as strong as that, or weaker.
     func openSession(of principal: Principal) async throws -> (text: String, expiresAt: Timestamp) {
@@ -85,6 +88,13 @@ extension TokenVault {
             let expiry = min(parent.expiresAt ?? latest, latest)
             let token = try Self.issue(
                 for: owner, role: parent.role, scope: parent.scope, expiresAt: expiry, transaction)
+            let open = try TokenTable.adopt(
+                token.id, by: parent.id, endedBefore: .now().adding(milliseconds: -60_000), transaction)
+            guard open <= Self.maximumSessions else {
+                throw DeployError(
+                    .rateLimited, "\(Self.maximumSessions) sessions were opened with this token", hint: "end one",
+                    retryAfter: 60)
+            }
             try AuditTrail.append(
                 AuditRecord("session.open", as: principal).with(["token": .string(token.id.rawValue)]), transaction)
             return (token.text, expiry)

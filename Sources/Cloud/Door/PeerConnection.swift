@@ -17,6 +17,8 @@ final class PeerConnection: Sendable {
     private struct State {
         var certificate: ClientCertificate?
         var decision: Result<Identity, DeployError>?
+        var isGone = false
+        var whenGone: (@Sendable () -> Void)?
     }
 
     private let state = Mutex(State())
@@ -35,6 +37,24 @@ final class PeerConnection: Sendable {
     var decision: Result<Identity, DeployError>? { state.withLock { $0.decision } }
 
     func decide(_ decision: Result<Identity, DeployError>) { state.withLock { $0.decision = decision } }
+
+    /// It sends nothing more: who reads a response that goes on has hung up.
+    func hangUp() {
+        let whenGone = state.withLock { state in
+            state.isGone = true
+            return state.whenGone.take()
+        }
+        whenGone?()
+    }
+
+    /// Calls `body` once the peer hangs up; nil for nothing any more.
+    func whenGone(_ body: (@Sendable () -> Void)?) {
+        let isGone = state.withLock { state in
+            state.whenGone = state.isGone ? nil : body
+            return state.isGone
+        }
+        if isGone { body?() }
+    }
 
     /// It has signed in, or is gone: it no longer counts among those who have not.
     func giveBackPlace() { place.giveBack() }

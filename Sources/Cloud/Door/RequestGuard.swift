@@ -13,6 +13,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundIn = HTTPServerResponsePart
     typealias OutboundOut = HTTPServerResponsePart
 
+    private let peer: PeerConnection
     /// Requests handed on whose responses are not complete.
     private var unanswered = 0
     /// Nothing more is read: the connection ends with what is being written.
@@ -20,6 +21,18 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// How long the peer has to read the last response before the connection is cut.
     private static let linger = TimeAmount.seconds(2)
+
+    init(_ peer: PeerConnection) { self.peer = peer }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .inputClosed? = event as? ChannelEvent { peer.hangUp() }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        peer.hangUp()
+        context.fireChannelInactive()
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isEnding else { return }

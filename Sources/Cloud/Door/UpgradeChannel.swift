@@ -49,7 +49,10 @@ struct UpgradeChannel: ServerChildChannel, HTTPChannelHandler {
             try channel.pipeline.syncOperations.addHandler(RequestClock.Bytes(clock))
 
             let handlers = NIOLoopBound(
-                (parts: RequestClock.Parts(clock), keeper: UpgradeRequestKeeper(), clock: clock, rules: RequestGuard()),
+                (
+                    parts: RequestClock.Parts(clock), keeper: UpgradeRequestKeeper(), clock: clock,
+                    rules: RequestGuard(peer)
+                ),
                 eventLoop: channel.eventLoop)
             let upgrader = upgrader(peer) { channel in
                 handlers.value.clock.stop()

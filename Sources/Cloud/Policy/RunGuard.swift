@@ -39,7 +39,8 @@ enum RunGuard {
         let place = verdict.position.map { " at byte \($0)" } ?? ""
         let share = all == 1 ? "" : " (\(count) of \(all) agents)"
         var error = DeployError(
-            .policyDenied,
+            // What no shell could read is a malformed request before it is a forbidden one.
+            verdict.rule == "V1" ? .invalidArgument : .policyDenied,
             "\(verdict.rule)\(place): \(verdict.message); \(first.judgement.decidedBy), mode \(verdict.mode.rawValue),"
                 + " for \(first.agent.name)\(share)",
             hint: "tiangong policy test shows what each agent's policies say")

@@ -86,6 +86,9 @@ enum Schema {
             "ALTER TABLE tokens ADD COLUMN role TEXT",
             "ALTER TABLE tokens ADD COLUMN environments TEXT",
             "ALTER TABLE tokens ADD COLUMN labels TEXT NOT NULL DEFAULT '{}'",
+            // A browser's session: the token it was opened with, which it never outlives.
+            "ALTER TABLE tokens ADD COLUMN opened_with TEXT",
+            "CREATE INDEX tokens_by_opener ON tokens (opened_with)",
             "CREATE INDEX tokens_by_name ON tokens (name, kind)",
             "CREATE INDEX tokens_by_agent ON tokens (agent_id)",
             "CREATE INDEX tokens_by_revocation ON tokens (revoked_at)",

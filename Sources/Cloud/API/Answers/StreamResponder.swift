@@ -28,7 +28,7 @@ struct StreamResponder: Sendable {
 
         let viewer = service.viewer(state.task.id, from: from, follow: follow)
         let session = try attach(StreamSession(principal: principal, viewer: viewer, agent: state.task.agentID))
-        return streaming(form.rawValue, request, session, trailer: "X-Next-Seq") { writer in
+        return streaming(form.rawValue, session, trailer: "X-Next-Seq") { writer in
             var response = LogResponse(writer, form, stream: stream, from: from, limit: limit)
             do {
                 try await viewer.run(attempt: state.task.attempt, to: &response)
@@ -51,11 +51,11 @@ struct StreamResponder: Sendable {
 
     // MARK: Events
 
-    func events(_ request: Request, as principal: Principal) async throws -> Response {
+    func events(as principal: Principal) async throws -> Response {
         _ = try await service.answer(.eventsOpen, as: principal)
         let session = try attach(StreamSession(principal: principal))
         _ = session.changes.open()
-        return streaming("text/event-stream", request, session) { writer in
+        return streaming("text/event-stream", session) { writer in
             try await writer.write(ByteBuffer(string: ": changes from now on\n\n"))
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
@@ -90,14 +90,15 @@ struct StreamResponder: Sendable {
 
     // MARK: The audit
 
-    func audit(_ request: Request, _ input: RouteInput, as principal: Principal) async throws -> Response {
+    func audit(_ input: RouteInput, as principal: Principal) async throws -> Response {
         var query = try input.value(AuditQuery.self)
         // What is written from now on is not part of it: the export itself is audited.
         query.until = min(query.until ?? .now(), .now())
+        query.limit = 200
         let first = try await page(query, as: principal)
         let session = try attach(StreamSession(principal: principal))
         let start = query
-        return streaming("application/x-ndjson", request, session) { writer in
+        return streaming("application/x-ndjson", session) { writer in
             var query = start
             var page = first
             while true {
@@ -130,27 +131,24 @@ struct StreamResponder: Sendable {
     /// A response that `body` writes; what `body` returns goes into the trailer. Ends when the reader goes; broken off
     /// when the session is, so that nobody takes a part for the whole.
     private func streaming(
-        _ type: String, _ request: Request, _ session: StreamSession, trailer: String? = nil,
+        _ type: String, _ session: StreamSession, trailer: String? = nil,
         _ body: @escaping @Sendable (inout any ResponseBodyWriter) async throws -> String?
     ) -> Response {
         let hub = hub
+        let peer = PeerConnection.current
         var response = Response(
             status: .ok, headers: [.contentType: type],
             body: ResponseBody { writer in
                 defer { hub.detach(session) }
-                var stream = writer
-                let end = try await request.body.consumeWithInboundCloseHandler { _ in
-                    try await body(&stream)
-                } onInboundClosed: {
-                    session.close(.goingAway)
-                }
+                peer?.whenGone { session.close(.goingAway) }
+                defer { peer?.whenGone(nil) }
+                let end = try await body(&writer)
                 guard !session.wasCut else { throw DeployError(.canceled, "the stream was ended") }
                 var trailers: HTTPFields?
                 if let trailer, let end { trailers = [:]; trailers?.set(trailer, end) }
                 try await writer.finish(trailers)
             })
         if let trailer { response.headers.set("Trailer", trailer) }
-        response.headers[.connection] = "close"
         return response
     }
 }

@@ -41,12 +41,17 @@ struct RequestReader {
     private func value(_ text: String, _ parameter: Route.Parameter) throws(DeployError) -> JSONValue {
         let value: JSONValue =
             switch parameter.schema {
-            case .integer: Int64(text).map { .integer($0) } ?? .string(text)
+            case .integer: Self.integer(text).map { .integer($0) } ?? .string(text)
             case .boolean: Bool(text).map { .bool($0) } ?? .string(text)
             default: .string(text)
             }
         try parameter.schema.check(value, parameter.name)
         return value
+    }
+
+    /// Digits, perhaps behind a `-`, and nothing else.
+    private static func integer(_ text: String) -> Int64? {
+        text.utf8.allSatisfy { (48...57).contains($0) || $0 == UInt8(ascii: "-") } ? Int64(text) : nil
     }
 
     private func idempotencyKey(_ headers: HTTPFields) throws(DeployError) -> String? {
@@ -69,6 +74,10 @@ struct RequestReader {
                 throw HTTPFailure(DeployError(.invalidArgument, "this request takes no body"), closes: true)
             }
             return [:]
+        }
+        guard request.headers[values: .contentEncoding].allSatisfy({ $0.lowercased() == "identity" }) else {
+            throw HTTPFailure(
+                DeployError(.unsupported, "an encoded body is not taken"), status: .unsupportedMediaType, closes: true)
         }
         let types = request.headers[values: .contentType]
         let isEmpty = types.isEmpty && mayBeEmpty

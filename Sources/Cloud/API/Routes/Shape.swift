@@ -198,6 +198,7 @@ extension Shape {
 }
 
 extension JSONValue: ExpressibleByStringLiteral {
+    /// A string.
     public init(stringLiteral value: String) { self = .string(value) }
 
     static func count(_ count: Int) -> JSONValue { .integer(Int64(count)) }

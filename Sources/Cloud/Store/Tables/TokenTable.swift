@@ -95,10 +95,26 @@ enum TokenTable {
             [.integer(now.milliseconds), .text(id.rawValue), .integer(now.milliseconds - useResolution)])
     }
 
+    /// Revokes a token and the sessions that were opened with it; false when there was nothing to revoke.
     static func revoke(_ id: TokenID, _ transaction: any SQLTransaction) throws -> Bool {
         try transaction.execute(
-            "UPDATE tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL",
-            [.integer(Timestamp.now().milliseconds), .text(id.rawValue)]) == 1
+            "UPDATE tokens SET revoked_at = ? WHERE (id = ? OR opened_with = ?) AND revoked_at IS NULL",
+            [.integer(Timestamp.now().milliseconds), .text(id.rawValue), .text(id.rawValue)]) > 0
+    }
+
+    /// Notes which token a session was opened with, forgets those of it that ended a while ago, and says how many are
+    /// left.
+    static func adopt(
+        _ session: TokenID, by opener: TokenID, endedBefore: Timestamp, _ transaction: any SQLTransaction
+    ) throws -> Int64 {
+        try transaction.execute(
+            "UPDATE tokens SET opened_with = ? WHERE id = ?", [.text(opener.rawValue), .text(session.rawValue)])
+        try transaction.execute(
+            "DELETE FROM tokens WHERE opened_with = ? AND (revoked_at < ? OR expires_at < ?)",
+            [.text(opener.rawValue), .integer(endedBefore.milliseconds), .integer(endedBefore.milliseconds)])
+        return try transaction.rows(
+            "SELECT count(*) FROM tokens WHERE opened_with = ? AND revoked_at IS NULL", [.text(opener.rawValue)]
+        ).first?.integer(0) ?? 0
     }
 
     /// Revokes every token of an agent.
