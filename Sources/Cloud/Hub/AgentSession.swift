@@ -16,6 +16,7 @@ final class AgentSession: Sendable {
     /// Whether it speaks our wire, with acknowledgements; agents from the origin document do not.
     let acknowledges: Bool
     private let told = Mutex<Int64>(0)
+    private let trespasses = Mutex(0)
     /// What is known of the logs it is sending.
     let logs = LogProgress()
 
@@ -35,6 +36,14 @@ final class AgentSession: Sendable {
             guard checkpoint.seq > told else { return nil }
             told = checkpoint.seq
             return checkpoint
+        }
+    }
+
+    /// Whether one more report on what is not this agent's is worth a record: the first few of a link are.
+    func isWorthRecording() -> Bool {
+        trespasses.withLock { count in
+            count += 1
+            return count <= 10
         }
     }
 

@@ -74,6 +74,9 @@ struct AgentTraffic: Sendable {
                 return link.close(.unrecorded)
             }
             logger.debug("agent frame refused", metadata: ["agent.id": "\(agentID)", "error": "\(error)"])
+            if error.code == .notFound || error.code == .forbidden {
+                await recordTrespass(error, by: agentID, worth: current.value?.isWorthRecording() ?? true)
+            }
             if !link.outbox.offer(CloudMessage.error(error).frame(id: id), lane: .control) { link.close(.slowConsumer) }
         }
     }
@@ -96,6 +99,22 @@ struct AgentTraffic: Sendable {
             }
         case .error(let error):
             logger.warning("agent reports", metadata: ["agent.id": "\(session.agentID)", "error": "\(error)"])
+        }
+    }
+
+    /// An agent spoke of a task or an identity that is not its own.
+    private func recordTrespass(_ error: DeployError, by agentID: AgentID, worth isWorthRecording: Bool) async {
+        guard isWorthRecording else { return }
+        do {
+            try await store.write { transaction in
+                guard let agent = try AgentTable.find(id: agentID, transaction) else { return }
+                var record = AuditRecord.agent("agent.report", agent)
+                record.verdict = "deny"
+                record.result = error.code.rawValue
+                try AuditTrail.append(record.with(["reason": .string(error.message)]), transaction)
+            }
+        } catch {
+            logger.error("refusal not recorded", metadata: ["agent.id": "\(agentID)", "error": "\(error)"])
         }
     }
 
