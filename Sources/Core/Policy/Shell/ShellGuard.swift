@@ -71,7 +71,8 @@ public enum ShellGuard {
 
     /// The worst finding decides: what D-rules refuse, no other setting allows.
     private static func verdict(_ findings: [ShellFinding], _ commands: [String], _ mode: GuardMode) -> GuardVerdict {
-        guard let worst = findings.first(where: { $0.rule.hasPrefix("D") }) ?? findings.first else {
+        let refused = findings.first { $0.rule.hasPrefix("D") } ?? findings.first { $0.rule != "whitelist" }
+        guard let worst = refused ?? findings.first else {
             return GuardVerdict(
                 .allow, rule: "none", message: "nothing objects", commands: commands, mode: mode)
         }

@@ -150,14 +150,8 @@ extension ShellParser {
         _ = try next()
     }
 
-    @discardableResult
-    mutating func skipNewlines() throws(ShellSyntaxError) -> Bool {
-        var found = false
-        while case .newline = try peek() {
-            _ = try next()
-            found = true
-        }
-        return found
+    mutating func skipNewlines() throws(ShellSyntaxError) {
+        while case .newline = try peek() { _ = try next() }
     }
 
     func endsList(_ token: ShellToken) -> Bool {

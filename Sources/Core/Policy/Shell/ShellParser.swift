@@ -221,7 +221,7 @@ struct ShellParser {
         }
         _ = try next()
         var value = ShellCompound(variable: variable)
-        let sawNewline = try skipNewlines()
+        try skipNewlines()
         if case .word(let word) = try peek(), word.plain == "in" {
             _ = try next()
             while case .word(let word) = try peek() {
@@ -232,7 +232,7 @@ struct ShellParser {
             case .newline, .symbol(";"): _ = try next()
             case let token: throw unexpected(token)
             }
-        } else if !sawNewline, case .symbol(";") = try peek() {
+        } else if case .symbol(";") = try peek() {
             _ = try next()
         }
         try skipNewlines()
