@@ -12,8 +12,13 @@ final class OperatorSession: OperatorListener {
     let principal: Principal
     private let service: OperatorService
     private let viewers = Mutex<[TaskID: (viewer: LogViewer, agent: AgentID)]>([:])
+    /// Why this link ends after the answer it is about to send.
+    private let ending = Mutex<CloseReason?>(nil)
     private let work: AsyncStream<@Sendable () async -> Void>.Continuation
     private let jobs: AsyncStream<@Sendable () async -> Void>
+
+    /// The session whose request is being answered on this task.
+    @TaskLocal private static var answering: OperatorSession?
 
     /// The most logs one link may follow at once.
     private static let maximumViewers = 20_000
@@ -36,6 +41,11 @@ final class OperatorSession: OperatorListener {
         }
     }
 
+    /// Ends the link at once; if this is what its own request asked for, right after the answer to it.
+    func close(_ reason: CloseReason) {
+        if Self.answering === self { ending.withLock { $0 = reason } } else { link.close(reason) }
+    }
+
     private func stop() {
         changes.finish()
         let all = viewers.withLock { viewers in
@@ -50,10 +60,11 @@ final class OperatorSession: OperatorListener {
         do throws(OperatorFrameError) {
             let (id, request) = try OperatorRequest.decode(frame)
             do {
-                try await answer(request, id)
+                try await Self.$answering.withValue(self) { try await answer(request, id) }
             } catch {
                 await send(OperatorMessage.errorFrame(id: id, DeployError(wrapping: error)))
             }
+            if let reason = ending.withLock({ $0 }) { link.close(reason) }
         } catch {
             await send(OperatorMessage.errorFrame(id: error.id, error.error))
         }
@@ -121,8 +132,6 @@ final class OperatorSession: OperatorListener {
         guard !removed, viewers.withLock({ $0.values.contains { $0.agent == agent } }) else { return }
         link.close(.policy("an agent moved out of reach"))
     }
-
-    func close(_ reason: CloseReason) { link.close(reason) }
 
     private func sendChanges() async {
         while let next = await changes.next() {
