@@ -40,12 +40,15 @@ struct Interpreter: Sendable {
         ),
     ]
 
+    private static let byName = Dictionary(
+        table.flatMap { row in row.names.map { ($0, row.value) } }, uniquingKeysWith: { first, _ in first })
+
     /// The rules for a program of this name, with or without a version.
     static func named(_ name: String) -> Interpreter? {
         let base = name.prefix { $0.isLetter }
         let version = name[base.endIndex...]
         guard version.allSatisfy({ $0.isNumber || $0 == "." || $0 == "-" }) else { return nil }
-        return table.first { $0.names.contains(String(base)) }?.value
+        return byName[String(base)]
     }
 }
 

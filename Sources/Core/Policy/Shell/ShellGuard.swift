@@ -31,6 +31,7 @@ public enum ShellGuard {
             judge.program(Array(text.utf8), scene(workingDirectory, standardInput))
             findings += judge.findings
             if dialect == .bash { commands = judge.commands }
+            if !judge.differs { break }
         }
         return verdict(findings, commands, mode)
     }
@@ -53,7 +54,8 @@ public enum ShellGuard {
             judge.run(words, scene(workingDirectory, standardInput))
             if mode == .whitelist { judge.listed(words, at: nil) }
             findings += judge.findings
-            commands = judge.commands
+            if dialect == .bash { commands = judge.commands }
+            if !judge.differs { break }
         }
         return verdict(findings, commands, mode)
     }

@@ -38,6 +38,8 @@ struct ShellJudge {
     var variables: [String: [ShellArgument]] = [:]
     var functions: [String: ShellCommand] = [:]
     var bombs = ForkBombRule()
+    /// Whether a part of the text means something else in the other dialect.
+    var differs = false
     /// Commands that may still be looked at.
     var budget = 20_000
     /// Steps of the parsers that are left, over all programs of the text.
@@ -64,6 +66,7 @@ struct ShellJudge {
         var parser = ShellParser(bytes, dialect: dialect, depth: scene.depth, origin: scene.origin, budget: allowance)
         let (list, error) = parser.program()
         steps -= allowance - parser.budget
+        if parser.differs { differs = true }
         if let error {
             // What bash alone can read, /bin/sh refuses by itself; what it has run until then is judged below.
             if dialect == .bash || error.isBound || error.rule == "V0" {

@@ -107,26 +107,31 @@ extension ShellParser {
         switch first {
         case UInt8(ascii: ";"):
             guard take(";") else {
-                if dialect == .bash, take("&") { return .symbol(";&") }
+                if dialect == .bash, take("&") { return different(.symbol(";&")) }
                 return .symbol(";")
             }
-            if dialect == .bash, take("&") { return .symbol(";;&") }
+            if dialect == .bash, take("&") { return different(.symbol(";;&")) }
             return .symbol(";;")
         case UInt8(ascii: "&"):
             if take("&") { return .symbol("&&") }
             if dialect == .bash, current() == UInt8(ascii: ">") {
                 at += 1
                 _ = take(">")
-                return .redirection("&>")
+                return different(.redirection("&>"))
             }
             return .symbol("&")
         case UInt8(ascii: "|"):
             if take("|") { return .symbol("||") }
-            if dialect == .bash, take("&") { return .symbol("|&") }
+            if dialect == .bash, take("&") { return different(.symbol("|&")) }
             return .symbol("|")
         case UInt8(ascii: "("): return .symbol("(")
         default: return .symbol(")")
         }
+    }
+
+    private mutating func different(_ token: ShellToken) -> ShellToken {
+        differs = true
+        return token
     }
 
     private mutating func nextIsParenthesis() -> Bool {
@@ -142,7 +147,10 @@ extension ShellParser {
         if isRead {
             if take("<") {
                 if take("-") { return "<<-" }
-                if dialect == .bash, take("<") { return "<<<" }
+                if dialect == .bash, take("<") {
+                    differs = true
+                    return "<<<"
+                }
                 return "<<"
             }
             if take("&") { return "<&" }
@@ -160,6 +168,7 @@ extension ShellParser {
             at += 1
             while let byte = current(), Self.isNameByte(byte) { at += 1 }
             if at > start + 1, take("}"), current() == UInt8(ascii: "<") || current() == UInt8(ascii: ">") {
+                differs = true
                 return true
             }
             at = start
@@ -173,6 +182,7 @@ extension ShellParser {
         if count > 0, dialect == .bash || count == 1, let byte = current(),
             byte == UInt8(ascii: "<") || byte == UInt8(ascii: ">"), !(dialect == .bash && nextIsParenthesis())
         {
+            if count > 1 { differs = true }
             return true
         }
         at = start

@@ -36,6 +36,7 @@ extension ShellParser {
     private mutating func function(named word: ShellWord) throws(ShellSyntaxError) -> ShellCommand {
         guard let name = word.plain, dialect == .bash || Self.isName(name) && !Self.specialBuiltins.contains(name)
         else { throw error("a function cannot have this name", at: tokenStart) }
+        if !Self.isName(name) || Self.specialBuiltins.contains(name) { differs = true }
         mark("a function", tokenStart)
         _ = try next()
         try expect(symbol: ")")
@@ -68,7 +69,7 @@ extension ShellParser {
         "unset",
     ]
 
-    private func assignment(_ word: ShellWord) -> ShellAssignment? {
+    private mutating func assignment(_ word: ShellWord) -> ShellAssignment? {
         guard case .text(let bytes, quoted: false) = word.parts.first,
             let equals = bytes.firstIndex(of: UInt8(ascii: "="))
         else { return nil }
@@ -81,6 +82,7 @@ extension ShellParser {
         }
         let text = String(decoding: name, as: UTF8.self)
         guard Self.isName(text) else { return nil }
+        if name.count < equals - bytes.startIndex { differs = true }
         var parts = word.parts
         parts[0] = .text(Array(bytes[(equals + 1)...]), quoted: false)
         return ShellAssignment(name: text, value: ShellWord(parts: parts, position: word.position))
@@ -115,6 +117,7 @@ extension ShellParser {
             } else if dialect == .posix, target.isStatic {
                 throw error("'\(symbol)' needs a number", at: start)
             } else {
+                differs = true
                 value.kind = symbol == "<&" ? .duplicate : .write
             }
         default: break

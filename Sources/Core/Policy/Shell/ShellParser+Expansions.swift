@@ -21,10 +21,11 @@ extension ShellParser {
             builder.append(.parameter(try parameter(from: start, quoted: quoted), quoted: quoted))
             depth -= 1
         case UInt8(ascii: "'") where !quoted && dialect == .bash:
+            differs = true
             at += 1
             try ansiQuoted(from: start, into: &builder)
         case UInt8(ascii: "\"") where !quoted && dialect == .bash:
-            break
+            differs = true
         default:
             guard let name = simpleName(next) else { return builder.append(UInt8(ascii: "$"), quoted: quoted) }
             let value = ShellParameter(name: name, operation: "", argument: [])
@@ -110,6 +111,7 @@ extension ShellParser {
     private mutating func arithmetic(from start: Int) throws(ShellSyntaxError) -> [ShellWordPart]? {
         let saved = (at: at, depth: depth, marks: marks.count, documents: hereDocuments.count)
         func restart(_ parser: inout ShellParser) -> [ShellWordPart]? {
+            parser.differs = true
             parser.at = saved.at
             parser.depth = saved.depth
             parser.marks.removeLast(parser.marks.count - saved.marks)
@@ -149,6 +151,7 @@ extension ShellParser {
         var value = ShellParameter(name: "", operation: "", argument: [])
         if let first = current(), first == UInt8(ascii: "#") || dialect == .bash && first == UInt8(ascii: "!") {
             at += 1
+            if first == UInt8(ascii: "!") { differs = true }
             if current() == UInt8(ascii: "}") {
                 at += 1
                 value.name = String(UnicodeScalar(first))

@@ -50,6 +50,7 @@ extension ShellParser {
                 break loop
             case UInt8(ascii: "("):
                 guard dialect == .bash, at > start, bytes[at - 1] == UInt8(ascii: "=") else { break loop }
+                differs = true
                 builder.append(.array(try array()))
             case UInt8(ascii: "<"), UInt8(ascii: ">"):
                 guard dialect == .bash, try process(into: &builder) else { break loop }
@@ -153,6 +154,7 @@ extension ShellParser {
         }
         at += 1
         mark(isInput ? ">( )" : "<( )", start)
+        differs = true
         builder.append(.process(try substitution(from: start), input: isInput))
         return true
     }
@@ -245,6 +247,7 @@ extension ShellParser {
         let value = try body(&parser)
         swap(&parser.hereDocuments, &hereDocuments)
         marks += parser.marks
+        if parser.differs { differs = true }
         budget = parser.budget
         return value
     }

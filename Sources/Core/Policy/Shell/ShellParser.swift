@@ -24,6 +24,8 @@ struct ShellParser {
     var pending: [PendingDocument] = []
     /// A `&` with a `>` behind it, which is a redirection in bash only: a mark unless no command follows.
     var looseAmpersand: Int?
+    /// Whether something was met that the dialects read in different ways.
+    var differs = false
 
     init(_ bytes: [UInt8], dialect: ShellDialect, depth: Int = 0, origin: Int? = nil, budget: Int = 1 << 20) {
         self.bytes = bytes
@@ -98,6 +100,7 @@ struct ShellParser {
             mark("!", tokenStart)
             _ = try next()
             if dialect == .posix { break }
+            if case .word(let word) = try peek(), word.plain == "!" { differs = true }
         }
         var pipeline = ShellPipeline(commands: [try command()])
         while case .symbol(let symbol) = try peek(), symbol == "|" || symbol == "|&" {
@@ -137,6 +140,7 @@ struct ShellParser {
         case .word(let word):
             guard let keyword = word.plain else { return try simpleCommand() }
             if dialect == .bash {
+                if ["function", "select", "in"].contains(keyword) { differs = true }
                 if keyword == "function" { return try bashFunction() }
                 if keyword == "select" { return try keywordCommand("for", written: keyword) }
             }
