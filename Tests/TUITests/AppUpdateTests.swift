@@ -48,7 +48,7 @@ import Testing
         scene.press("Enter")
         #expect(scene.model.screen == .compose, "Back has the focus")
         scene.press("C-r Tab Enter")
-        guard case .createRun(let request) = scene.takeEffects().first else {
+        guard case .createRun(let request) = scene.takeRequests().first else {
             Issue.record("no run was asked for")
             return
         }
@@ -75,10 +75,10 @@ import Testing
         scene.model.compose[.target] = TextField("all")
         scene.type("id")
         scene.press("C-r Tab Enter Tab Enter")
-        #expect(scene.takeEffects().isEmpty)
+        #expect(scene.takeRequests().isEmpty)
         scene.type("12")
         scene.press("Enter")
-        #expect(scene.takeEffects().count == 1)
+        #expect(scene.takeRequests().count == 1)
     }
 
     @Test func `offline nothing is sent and the form is kept`() {

@@ -56,6 +56,67 @@ import Testing
         ),
         ("offline", { offline(&$0) }),
         (
+            "agents-host",
+            { scene in
+                scene.send(.agents(SceneHosts.agents))
+                scene.press("j")
+            }
+        ),
+        ("run-host", { openHostRun(&$0) }),
+        (
+            "runs-host",
+            { scene in
+                scene.send(.runs([Scene.hostRun, Scene.run]))
+                scene.press("g r")
+            }
+        ),
+        (
+            "log-host",
+            {
+                openHostRun(&$0); $0.press("L")
+            }
+        ),
+        (
+            "policies",
+            {
+                $0.press("g p"); $0.send(.policies(Scene.policies)); $0.press("j")
+            }
+        ),
+        (
+            "policy",
+            {
+                $0.press("g p"); $0.send(.policies(Scene.policies)); $0.press("j Enter")
+            }
+        ),
+        ("compose-refused", { refused(&$0) }),
+        ("review-refused", { refused(&$0, then: "C-r") }),
+        ("verdicts", { refused(&$0, then: "C-t") }),
+        (
+            "verdicts-why",
+            {
+                refused(&$0, then: "C-t"); $0.press("Enter")
+            }
+        ),
+        ("audit", { audit(&$0) }),
+        (
+            "audit-refusals",
+            {
+                audit(&$0); $0.press("D")
+            }
+        ),
+        (
+            "audit-record",
+            {
+                audit(&$0); $0.press("j j Enter")
+            }
+        ),
+        (
+            "audit-forbidden",
+            {
+                $0.press("g u"); $0.send(.auditFailed(DeployError(.forbidden, "the audit is for approvers")))
+            }
+        ),
+        (
             "command-line",
             {
                 openRun(&$0); $0.press(".")
@@ -96,6 +157,25 @@ import Testing
         scene.type("/srv")
         scene.press("Tab Tab Tab")
         scene.type("10m")
+    }
+
+    private static func openHostRun(_ scene: inout Scene) {
+        scene.press("g r Enter")
+        scene.send(.run(RunDetail(run: Scene.hostRun, tasks: Scene.tasks)))
+    }
+
+    private static func refused(_ scene: inout Scene, then keys: String? = nil) {
+        compose(&scene)
+        scene.model.compose[.command] = TextField("uptime; rm -rf /")
+        scene.model.compose[.namespaces] = TextField("host")
+        scene.send(.tick(Scene.start))
+        if let keys { scene.press(keys) }
+        if let test = scene.model.check.wanted { scene.send(.policyTested(test, Scene.verdicts)) }
+    }
+
+    private static func audit(_ scene: inout Scene) {
+        scene.press("g u")
+        scene.send(.audit(scene.model.audit.query, Scene.records, next: "c"))
     }
 
     private static func openLog(_ scene: inout Scene) {

@@ -178,23 +178,39 @@ import Testing
         let context = ContextSummary(name: Hostile.text, server: Hostile.text, hasCredential: true)
         scene.send(.contexts(ContextList(items: [context], current: Hostile.text)))
         scene.send(.backend(.connecting(context: Hostile.text)))
-        scene.send(.backend(.connected(try Hostile.poisoned(Scene.server(role: .operator, scope: Scene.scope)))))
-        scene.send(
-            .agents(
-                try Scene.agents.map { agent in
-                    var agent = try Hostile.poisoned(agent)
-                    agent.hostNamespaces = true
-                    return agent
-                }))
-        scene.send(.runs([try Hostile.poisoned(Scene.hostRun)]))
+        let world = try Self.world.get()
+        scene.send(.backend(.connected(world.server)))
+        scene.send(.agents(world.agents))
+        scene.send(.runs([world.detail.run]))
         return scene
+    }
+
+    private struct World: Sendable {
+        var server: ServerInfo
+        var agents: [AgentInfo]
+        var detail: RunDetail
+        var verdicts: [AgentVerdict]
+        var policies: [PolicyRecord]
+        var records: [AuditRecord]
+    }
+
+    /// Made once: poisoning tries every text of every value.
+    private static let world = Result {
+        var detail = try Hostile.poisoned(RunDetail(run: Scene.hostRun, tasks: Scene.tasks))
+        detail.run.spec.params["host_namespaces"] = .bool(true)
+        var agents = try Scene.agents.map { try Hostile.poisoned($0) }
+        for index in agents.indices { agents[index].hostNamespaces = true }
+        var verdicts = try Scene.verdicts.map { try Hostile.poisoned($0) }
+        for index in verdicts.indices { verdicts[index].agent = agents[index].name }
+        return World(
+            server: try Hostile.poisoned(Scene.server(role: .operator, scope: Scene.scope)), agents: agents,
+            detail: detail, verdicts: verdicts, policies: try Scene.policies.map { try Hostile.poisoned($0) },
+            records: try Scene.records.prefix(6).map { try Hostile.poisoned($0) })
     }
 
     private static func openRun(_ scene: inout Scene) throws {
         scene.press("g r Enter")
-        var detail = try Hostile.poisoned(RunDetail(run: Scene.hostRun, tasks: Scene.tasks))
-        detail.run.spec.params["host_namespaces"] = .bool(true)
-        scene.send(.run(detail))
+        scene.send(.run(try world.get().detail))
     }
 
     private static func review(_ scene: inout Scene) throws {
@@ -203,24 +219,18 @@ import Testing
         scene.model.compose[.command] = TextField(Hostile.text.replacing("\0", with: ""))
         scene.press("C-r")
         let test = try #require(scene.model.check.wanted)
-        let names = try Hostile.poisoned(Scene.agents[0]).name
-        let verdicts = try Scene.verdicts.map { verdict in
-            var verdict = try Hostile.poisoned(verdict)
-            verdict.agent = names
-            return verdict
-        }
-        scene.send(.policyTested(test, verdicts))
+        scene.send(.policyTested(test, try world.get().verdicts))
         #expect(scene.model.screen == .review && !scene.model.check.refused.isEmpty)
     }
 
     private static func policies(_ scene: inout Scene) throws {
         scene.press("g p")
-        scene.send(.policies(try Scene.policies.map { try Hostile.poisoned($0) }))
+        scene.send(.policies(try world.get().policies))
     }
 
     private static func audit(_ scene: inout Scene) throws {
         scene.press("g u")
-        scene.send(.audit(scene.model.audit.query, try Scene.records.map { try Hostile.poisoned($0) }, next: nil))
+        scene.send(.audit(scene.model.audit.query, try world.get().records, next: nil))
     }
 
     private static func log(_ scene: inout Scene) throws {

@@ -51,6 +51,11 @@ struct Scene {
         return effects
     }
 
+    /// The same without questions about policies, which go along with what is written.
+    mutating func takeRequests() -> [Effect] {
+        takeEffects().filter { if case .testPolicy = $0 { false } else { true } }
+    }
+
     var screen: String { CanvasDump.text(Frame.draw(model)) }
 
     /// The rows without styles, trailing blanks cut.

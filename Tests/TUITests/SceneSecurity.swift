@@ -16,7 +16,7 @@ extension Scene {
     /// A run that enters the namespaces of its hosts.
     static let hostRun: RunRecord = {
         var run = Scene.run
-        run.spec.params = ["host_namespaces": .bool(true), "cwd": .string("/srv"), "user": .string("app")]
+        run.spec.params = ["host_namespaces": .bool(true), "cwd": .string("/srv")]
         return run
     }()
 
@@ -80,5 +80,15 @@ extension Scene {
         record.result = number % 3 == 0 ? "policy_denied" : "succeeded"
         record.detail = ["request": .string("r-\(number)"), "targets": .array([.string("a"), .string("b")])]
         return record
+    }
+}
+
+/// Agents of which two let tasks enter their hosts.
+enum SceneHosts {
+    static let agents: [AgentInfo] = Scene.agents.enumerated().map { index, agent in
+        var agent = agent
+        agent.policyMode = index % 2 == 0 ? .whitelist : .noInjection
+        agent.hostNamespaces = index == 0 || index == 4
+        return agent
     }
 }

@@ -40,6 +40,7 @@ struct AuditState: Equatable, Sendable {
         filter = text
         self.query = query
         items = []
+        next = nil
         isKnown = false
         failure = nil
         list = ListState()

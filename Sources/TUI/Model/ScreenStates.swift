@@ -139,8 +139,8 @@ struct LogScreenState {
     var buffer = LogBuffer()
     var viewport = LogViewport()
     var pattern: LogPattern?
-    /// A search that is going on: where it is, and which way.
-    var searching: (line: Int, backwards: Bool)?
+    /// A search that is going on: where it is, which way, and whether it began anew at the other end.
+    var searching: (line: Int, backwards: Bool, wrapped: Bool)?
     /// The last line found.
     var found: Int?
     var ended: Set<TaskID> = []

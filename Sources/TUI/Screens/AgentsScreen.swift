@@ -72,14 +72,12 @@ enum AgentsScreen {
             ? "  up \(Words.age(agent.connectedAt, model.now))" : "  gone \(Words.age(agent.lastSeen, model.now))"
         second += "  runs \(agent.executors.joined(separator: ","))"
         if let mode = agent.policyMode { second += "  policy \(mode.rawValue)" }
-        var end = 1
-        for (index, text) in [first.joined(separator: "  "), second].enumerated() {
-            end = canvas.put(TextWidth.fit(Sanitizer.line(text), canvas.size.columns - 2), 1, row + index, .dim)
-        }
-        if agent.hostNamespaces == true {
-            let text = "tasks may enter the host's namespaces"
-            canvas.put(TextWidth.fit(text, canvas.size.columns - end - 3), end + 2, row + 1, .bad)
-        }
+        let host = agent.hostNamespaces == true ? "tasks may enter the host's namespaces" : ""
+        let width = canvas.size.columns - 2
+        let end = canvas.put(
+            TextWidth.fit(Sanitizer.line(first.joined(separator: "  ")), width - host.count - 2), 1, row, .dim)
+        canvas.put(host, end + 2, row, .bad)
+        canvas.put(TextWidth.fit(Sanitizer.line(second), width), 1, row + 1, .dim)
     }
 
     static func act(_ action: Action, _ model: inout AppModel) -> [Effect] {

@@ -13,7 +13,7 @@ enum AuditScreen {
             .init(title: "AGENT", width: 14, priority: 2, middle: true),
             .init(title: "VERDICT", width: 7, priority: 1),
             .init(title: "RULE", width: 9, priority: 5),
-            .init(title: "RESULT", width: 12, priority: 3),
+            .init(title: "RESULT", width: 13, priority: 3),
             .init(title: "SEQ", width: 7, priority: 6, right: true),
             .init(title: "FROM", width: 15, priority: 7),
             .init(title: "COMMAND", width: 12, priority: 4, grows: true),

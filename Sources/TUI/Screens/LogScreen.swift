@@ -185,9 +185,18 @@ enum LogScreen {
     private static func searchAgain(_ model: inout AppModel, backwards: Bool) {
         guard let log = model.log, log.pattern != nil else { return }
         let start = log.found.map { $0 + (backwards ? -1 : 1) } ?? log.viewport.top.line
-        model.log?.searching = (max(log.buffer.firstLine, start), backwards)
-        if start < log.buffer.firstLine { model.log?.searching = nil }
+        if start < log.buffer.firstLine {
+            wrap(&model, backwards: backwards)
+        } else {
+            model.log?.searching = (start, backwards, false)
+        }
         advanceSearch(&model)
+    }
+
+    /// Goes on from the other end, once.
+    private static func wrap(_ model: inout AppModel, backwards: Bool) {
+        guard let buffer = model.log?.buffer else { return }
+        model.log?.searching = (backwards ? buffer.endLine - 1 : buffer.firstLine, backwards, true)
     }
 
     /// One slice of the search: at most four slabs, so that the next frame is never late.
@@ -200,11 +209,13 @@ enum LogScreen {
                 model.log?.found = line
                 let size = textSize(model)
                 model.log?.viewport.show(line, log.buffer, size)
+                if search.wrapped { model.say("The search went on from the \(search.backwards ? "end" : "beginning")") }
                 return
-            case .next(let line): model.log?.searching = (line, search.backwards)
+            case .next(let line): model.log?.searching = (line, search.backwards, search.wrapped)
+            case .exhausted where !search.wrapped: wrap(&model, backwards: search.backwards)
             case .exhausted:
                 model.log?.searching = nil
-                model.say("'\(pattern.text)' is not found \(search.backwards ? "above" : "below")", .warning)
+                model.say("'\(pattern.text)' is not found", .warning)
                 return
             }
         }
