@@ -11,11 +11,11 @@ extension RouteTable {
             .operatorList
         },
         .json(
-            .put, "/operators/{operator}", .operatorPut, "Make an operator, or change one.",
+            .put, "/operators/{operator_name}", .operatorPut, "Make an operator, or change one.",
             body: .required("OperatorPut"), answer: .reference("Operator")
-        ) { input throws(DeployError) in .operatorPut(try input.value(renaming: ["operator": "name"])) },
-        .removal("/operators/{operator}", .operatorRemove, "Shut an operator out, with all its tokens.") {
-            input throws(DeployError) in .operatorRemove(try input.object("operator"))
+        ) { input throws(DeployError) in .operatorPut(try input.value(renaming: ["operator_name": "name"])) },
+        .removal("/operators/{operator_name}", .operatorRemove, "Shut an operator out, with all its tokens.") {
+            input throws(DeployError) in .operatorRemove(try input.object("operator_name"))
         },
         .json(
             .get, "/tokens", .tokenList, "List tokens, last used first.",

@@ -13,15 +13,15 @@ extension RouteTable {
             .post, "/policies/test", .policyTest, "Ask what the policies would say. Nothing is run.",
             body: .required("PolicyTest"), answer: .reference("PolicyTestReply")
         ) { input throws(DeployError) in .policyTest(try input.value()) },
-        .json(.get, "/policies/{policy}", .policyShow, "Show a policy.", answer: .reference("Policy")) {
-            input throws(DeployError) in .policyShow(try input.object("policy"))
+        .json(.get, "/policies/{policy_name}", .policyShow, "Show a policy.", answer: .reference("Policy")) {
+            input throws(DeployError) in .policyShow(try input.object("policy_name"))
         },
         .json(
-            .put, "/policies/{policy}", .policyPut, "Set a policy, or replace the one of that name.",
+            .put, "/policies/{policy_name}", .policyPut, "Set a policy, or replace the one of that name.",
             body: .required("PolicyPut"), answer: .reference("Policy")
-        ) { input throws(DeployError) in .policyPut(try input.value(renaming: ["policy": "name"])) },
-        .removal("/policies/{policy}", .policyRemove, "Remove a policy.") { input throws(DeployError) in
-            .policyRemove(try input.object("policy"))
+        ) { input throws(DeployError) in .policyPut(try input.value(renaming: ["policy_name": "name"])) },
+        .removal("/policies/{policy_name}", .policyRemove, "Remove a policy.") { input throws(DeployError) in
+            .policyRemove(try input.object("policy_name"))
         },
     ]
 

@@ -111,8 +111,8 @@ extension Route.Parameter {
             Route.Parameter("task_id", .id, "The whole id of a task."),
             Route.Parameter("token_id", .id, "The whole id of a token."),
             Route.Parameter("enrolment_id", .id, "The whole id of an enrolment token."),
-            Route.Parameter("policy", .id, "The name of a policy."),
-            Route.Parameter("operator", .name, "The name of an operator."),
+            Route.Parameter("policy_name", .id, "The name of a policy."),
+            Route.Parameter("operator_name", .name, "The name of an operator."),
             Route.Parameter("seq", .integer(1...Int64.max), "The position of a record in the Cloud's audit."),
         ].map { ($0.name, $0) })
 }

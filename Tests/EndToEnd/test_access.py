@@ -1,0 +1,244 @@
+# Tiangong Deploy
+# SPDX-License-Identifier: Apache-2.0
+"""Every route and every message, as the Cloud itself lists them, tried by everybody who may not: all are refused, and
+nothing in the database changes."""
+
+import itertools
+import json
+
+import pytest
+
+from harness import wire
+from harness.programs import BIN
+from harness.site_rest import SilentSite
+
+NOBODY = ["none", "empty", "bad", "expired", "revoked", "agent", "enrolment"]
+ROLES = ["viewer", "operator", "approver", "admin"]
+REFUSED = {401, 403, 404}
+SECRET = "secret-host-1"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    site = SilentSite(tmp_path_factory.mktemp("access"))
+    site.cloud.token("agent", SECRET, labels=["secret-label=secret-value"])
+    try:
+        yield site
+    finally:
+        site.stop()
+
+
+@pytest.fixture(scope="module")
+def description(site):
+    return site.admin.get("/openapi.json")
+
+
+def routes(description):
+    """(method, path, operation) of every route."""
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation
+
+
+def names(site):
+    """A value for each parameter of a path: things that are there."""
+    return {"agent_id": site.agent_id, "run_id": site.task["run_id"], "task_id": site.task["id"], "policy_name": "tests",
+            "operator_name": "olga", "token_id": site.token_id, "enrolment_id": site.enrolment, "seq": "1"}
+
+
+def bodies(site):
+    """A good body of each kind: nothing but who asks can be wrong with it."""
+    spec, selector = {"command": "uptime"}, {"agents": ["silent-1"]}
+    return {"AgentUpdate": {"environment": "stolen"}, "RunCreate": {"selector": selector, "spec": spec},
+            "TaskCreate": {"agent_id": site.agent_id, "type": "shell", "command": "uptime"}, "Cancel": {"grace": 1},
+            "PolicyPut": {"policy": {"mode": "audit"}}, "PolicyTest": {"selector": selector, "spec": spec},
+            "AuditVerify": {"agents": ["silent-1"]}, "OperatorPut": {"role": "admin"}, "TokenRequest": {"name": "olga"},
+            "EnrolmentCreate": {"environment": "default"}}
+
+
+def request(site, api, method, path, operation):
+    for name, value in names(site).items():
+        path = path.replace("{" + name + "}", value)
+    assert "{" not in path, f"no example for {path}"
+    body = None
+    if "requestBody" in operation:
+        reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        body = bodies(site)[reference.rsplit("/", 1)[1]]
+    return api(method, path, body)
+
+
+def test_the_description_is_whole(description):
+    assert description["openapi"] == "3.1.0"
+    every = list(routes(description))
+    assert len(every) > 30 and len({operation["operationId"] for _, _, operation in every}) == len(every)
+    for _, path, operation in every:
+        assert operation["x-minimum-role"] in ROLES, path
+    text = json.dumps(description)
+    for name in description["components"]["schemas"]:
+        assert f'"#/components/schemas/{name}"' in text or name in text, name
+
+
+@pytest.mark.parametrize("who", NOBODY)
+def test_no_route_answers_to_nobody(site, description, who):
+    before = site.digest()
+    for method, path, operation in routes(description):
+        answer = request(site, site.api(who), method, path, operation)
+        assert answer.status in REFUSED, (method, path, answer)
+        assert site.digest() == before, (method, path)
+    for path in ("/files", "/files/x", "/executors", "/metrics", "/x/../tasks"):
+        assert site.api(who)("GET", path).status in {401, 403}, path
+
+
+@pytest.mark.parametrize("who", ["viewer", "operator", "approver"])
+def test_no_route_answers_to_a_role_below(site, description, who):
+    before = site.digest()
+    above = 0
+    for method, path, operation in routes(description):
+        if ROLES.index(operation["x-minimum-role"]) > ROLES.index(who):
+            above += 1
+            answer = request(site, site.api(who), method, path, operation)
+            assert answer.status == 403, (method, path, answer)
+            assert site.digest() == before, (method, path)
+    assert above > 0
+
+
+# What an administrator of another environment may do: see itself, lists without what is not its own, and its session.
+OWN = {("GET", "/server"), ("GET", "/openapi.json"), ("POST", "/session"), ("GET", "/agents"), ("GET", "/runs"), ("GET", "/tasks"),
+       ("GET", "/events"), ("GET", "/policies"), ("GET", "/audit"), ("GET", "/audit/export"), ("GET", "/operators"),
+       ("GET", "/tokens"), ("GET", "/enrolments")}
+# Policies hold by name for all: one that also holds elsewhere is shown, and not changed.
+SHARED = {("GET", "/policies/{policy_name}")}
+# Made anew within the own environment, or refused.
+CREATING = {("PUT", "/policies/{policy_name}"), ("PUT", "/operators/{operator_name}"), ("POST", "/tokens"), ("POST", "/enrolments")}
+
+
+def test_no_route_reaches_another_environment(site, description):
+    before = site.digest(but={"tokens"})
+    foreign = site.api("foreign")
+    secrets = [SECRET, "secret-label", site.agent_id, site.guarded_id, site.task["id"], site.task["run_id"], "guarded"]
+    for method, path, operation in routes(description):
+        if (method, path) == ("GET", "/events"):
+            link, response = foreign.stream("/events")
+            assert response.status == 200
+            link.close()
+            continue
+        answer = request(site, foreign, method, path, operation)
+        if (method, path) in OWN:
+            assert answer.status in {200, 201}, (method, path, answer)
+        elif (method, path) in SHARED:
+            assert answer.status in {200, 404}, (method, path, answer)
+        elif (method, path) == ("DELETE", "/session"):
+            assert answer.status == 400, answer
+        else:
+            assert answer.status in REFUSED | ({409} if (method, path) in CREATING else set()), (method, path, answer)
+        if path != "/openapi.json":
+            found = [secret for secret in secrets if secret.encode() in answer.body and secret not in str(request_path(site, path))]
+            assert not found or answer.status >= 400, (method, path, found)
+        assert site.digest(but={"tokens"}) == before, (method, path, answer)
+
+
+def request_path(site, path):
+    return [path] + list(names(site).values())
+
+
+# -- messages ---------------------------------------------------------------------------------------------------------
+
+def data(site):
+    """Good data of every message an operator may send."""
+    spec, selector = {"command": "uptime"}, {"agents": ["silent-1"]}
+    task, run, agent = site.task["id"], site.task["run_id"], site.agent_id
+    return {
+        "server_info": {}, "agent_list": {}, "agent_show": {"id": agent}, "agent_update": {"id": agent, "environment": "stolen"},
+        "agent_remove": {"id": agent}, "run_create": {"selector": selector, "spec": spec}, "run_list": {}, "run_show": {"id": run},
+        "task_list": {}, "task_show": {"id": task}, "task_cancel": {"task_id": task}, "log_open": {"task_id": task, "from_seq": 0, "follow": False},
+        "log_close": {"id": task}, "events_open": {}, "policy_list": {}, "policy_show": {"id": "tests"},
+        "policy_put": {"name": "tests", "policy": {"mode": "audit"}}, "policy_remove": {"id": "tests"},
+        "policy_test": {"selector": selector, "spec": spec}, "audit_list": {}, "audit_show": {"id": "1"}, "audit_export": {},
+        "audit_verify": {"agents": ["silent-1"]}, "operator_list": {}, "operator_put": {"name": "olga", "role": "viewer"},
+        "operator_remove": {"id": "olga"}, "token_list": {}, "token_create": {"name": "olga"}, "token_revoke": {"id": site.token_id},
+        "enrolment_list": {}, "enrolment_create": {"environment": "default"}, "enrolment_revoke": {"id": site.enrolment}}
+
+
+def messages(description, endpoint):
+    return [message for message in description["x-messages"]
+            if message["endpoint"] == endpoint and message["direction"] == "to_cloud"]
+
+
+@pytest.mark.parametrize("endpoint, who", [
+    *itertools.product(["/ws/operator"], NOBODY),
+    *itertools.product(["/ws/agent"], [who for who in NOBODY if who not in ("agent", "enrolment")] + ["operator", "admin"])])
+def test_no_message_is_read_from_nobody(site, description, endpoint, who):
+    """The upgrade is refused, so that no message can be sent at all: tried anew for each of them."""
+    before = site.digest()
+    for _ in messages(description, endpoint):
+        assert wire.refusal(site.cloud, endpoint, site.tokens[who]) in REFUSED
+    assert site.digest() == before
+
+
+def test_there_is_data_for_every_message(site, description):
+    assert {message["type"] for message in messages(description, "/ws/operator")} == set(data(site))
+
+
+@pytest.mark.parametrize("who", ["viewer", "operator", "approver"])
+def test_no_message_of_a_role_below_is_obeyed(site, description, who):
+    before = site.digest()
+    with site.link(who) as link:
+        for message in messages(description, "/ws/operator"):
+            if ROLES.index(message["minimum_role"]) > ROLES.index(who):
+                answer = link.ask(message["type"], data(site)[message["type"]])
+                assert answer["type"] == "error" and answer["data"]["code"] == "forbidden", (message, answer)
+                assert site.digest() == before, message
+
+
+def test_no_message_reaches_another_environment(site, description):
+    shown = {"server_info", "events_open", "log_close", "agent_list", "run_list", "task_list", "policy_list", "audit_list",
+             "audit_export", "operator_list", "token_list", "enrolment_list", "policy_show"}
+    before = site.digest()
+    secrets = [SECRET, "secret-label", site.guarded_id, "guarded-1"]
+    with site.link("foreign") as link:
+        for message in messages(description, "/ws/operator"):
+            kind = message["type"]
+            answer = link.ask(kind, data(site)[kind])
+            if kind not in shown:
+                assert answer["type"] == "error", (kind, answer)
+                assert answer["data"]["code"] in {"forbidden", "not_found", "conflict"}, (kind, answer)
+            elif answer["type"] == "reply":
+                text = json.dumps(answer)
+                assert not [secret for secret in secrets if secret in text], (kind, answer)
+                if kind in ("agent_list", "run_list", "task_list"):
+                    assert answer["data"]["items"] == []
+            assert site.digest() == before, kind
+
+
+def test_each_side_sends_only_what_is_its_own(site, description):
+    """The closed lists, crossed: what one may send the other may not, nor may an agent before it has registered."""
+    lists = {endpoint: {m["type"] for m in description["x-messages"] if m["endpoint"] == endpoint and m["direction"] == direction}
+             for endpoint, direction in (("/ws/operator", "to_cloud"), ("/ws/agent", "to_cloud"))}
+    everything = {message["type"] for message in description["x-messages"]}
+    before = site.digest(but={"agents"})
+    with site.link("admin") as link:
+        for kind in sorted(everything - lists["/ws/operator"]):
+            answer = link.ask(kind, {})
+            assert answer["type"] == "error" and answer["data"]["code"] == "unsupported", (kind, answer)
+    with site.link("agent", "/ws/agent") as link:
+        link.send("agent_register", {"hostname": "h"})
+        link.expect("agent_status")
+        for kind in sorted(everything - lists["/ws/agent"]):
+            link.send(kind, {})
+            assert link.outcome() == ("error", "unsupported"), kind
+    for who, allowed in (("agent", "agent_register"), ("enrolment", "agent_enrol")):
+        for kind in sorted(everything - {allowed}):
+            with site.link(who, "/ws/agent") as link:
+                link.send(kind, {})
+                outcome = link.outcome()
+                assert outcome[0] == "error" or outcome[1] in (1002, 1008), (who, kind, outcome)
+    assert site.digest(but={"agents"}) == before
+
+
+def test_everything_can_be_done_by_those_who_may(site, description):
+    """The control: the same requests, sent by an administrator, are not refused for who sends them."""
+    for method, path, operation in routes(description):
+        if method == "DELETE" or path in ("/events", "/operators/{operator_name}"):
+            continue
+        answer = request(site, site.admin, method, path, operation)
+        assert answer.status in {200, 201}, (method, path, answer)
