@@ -115,6 +115,52 @@ import Testing
         #expect(UsageError.format(["t", "-o"], environment: ["TIANGONG_OUTPUT": "json"]) == .json)
     }
 
+    @Test func anOperatorKeepsWhatIsNotSaid() throws {
+        let known = OperatorInfo(
+            name: "ada", role: .approver, scope: Scope(environments: ["lab"], labels: ["team": "a"]),
+            createdAt: Timestamp(milliseconds: 0))
+        func put(_ options: [String], over known: OperatorInfo?) throws -> OperatorPut {
+            let command = try TiangongCommand.parseAsRoot(["operator", "set", "ada"] + options)
+            return try #require(command as? OperatorSetCommand).put(over: known)
+        }
+        #expect(try put([], over: known) == OperatorPut(name: "ada", role: .approver, scope: known.scope))
+        #expect(try put(["--role", "viewer"], over: known).scope == known.scope)
+        #expect(try put(["-e", "prod,lab"], over: known).scope == Scope(environments: ["prod", "lab"]))
+        #expect(try put(["-l", "team=b"], over: known).scope == Scope(labels: ["team": "b"]))
+        #expect(try put(["--everywhere"], over: known).scope == nil)
+        #expect(try put([], over: nil) == OperatorPut(name: "ada", role: .operator, scope: nil))
+        for options in [["--everywhere", "-e", "lab"], ["-e", ""], ["-e", "a,,b"], ["-l", "team"]] {
+            let error = #expect(throws: DeployError.self) { try put(options, over: known) }
+            #expect(error?.code == .invalidArgument)
+        }
+    }
+
+    @Test func labelsOfAnAgentAreAddedAndTakenAway() throws {
+        func update(_ options: [String]) throws -> AgentUpdate {
+            let command = try TiangongCommand.parseAsRoot(["agent", "set", "web-1"] + options)
+            return try #require(command as? AgentSetCommand).update(over: ["role": "web", "zone": "1"])
+        }
+        #expect(try update(["-l", "zone=2", "--remove-label", "role"]).labels == ["zone": "2"])
+        #expect(try update(["-e", "prod"]).labels == nil)
+        #expect(try update(["-e", "prod"]).environment == "prod")
+        #expect(try update(["--remove-label", "role,zone"]).labels == [:])
+        let error = #expect(throws: DeployError.self) { try update([]) }
+        #expect(error?.code == .invalidArgument)
+    }
+
+    @Test func anEnrolmentSaysWhatWasAsked() throws {
+        let command = try TiangongCommand.parseAsRoot([
+            "enrolment", "create", "-e", "lab", "-l", "role=web", "--name-prefix", "web-", "--from", "10.0.0.0/8,::/0",
+            "--uses", "3", "--expires", "2h",
+        ])
+        let request = try #require(command as? EnrolmentCreateCommand).request()
+        #expect(request.environment == "lab" && request.labels == ["role": "web"] && request.namePrefix == "web-")
+        #expect(request.sources == ["10.0.0.0/8", "::/0"] && request.uses == 3 && request.expiresIn == 7200)
+        let plain = try #require(try TiangongCommand.parseAsRoot(["enrolment", "create"]) as? EnrolmentCreateCommand)
+        let standard = try plain.request()
+        #expect(standard.environment == "default" && standard.labels == nil && standard.sources == nil)
+    }
+
     private func parse(_ arguments: [String]) throws -> RunCommand {
         try #require(try TiangongCommand.parseAsRoot(arguments) as? RunCommand)
     }

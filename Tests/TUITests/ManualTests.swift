@@ -63,7 +63,9 @@ import Testing
             "task_log_ack", "task_complete_ack", "task_cancel", "error", "server_info", "agent_list", "agent_show",
             "run_create", "run_list", "run_show", "task_list", "task_show", "log_open", "log_close", "events_open",
             "reply",
-            "log_end", "agent_changed", "task_changed",
+            "log_end", "agent_changed", "task_changed", "agent_removed", "agent_update", "agent_remove",
+            "operator_list", "operator_put", "operator_remove", "token_list", "token_create", "token_revoke",
+            "enrolment_list", "enrolment_create", "enrolment_revoke",
         ]
         for message in messages { #expect(text.contains(".It Ic \(message)\n"), "\(message)") }
         for code in ErrorCode.allCases { #expect(text.contains(code.rawValue), "\(code)") }
