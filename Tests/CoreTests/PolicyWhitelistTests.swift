@@ -99,9 +99,11 @@ import Testing
 
     // Tasks
 
-    private func judge(_ command: String, _ mode: GuardMode = .blacklistDefault, _ params: [String: JSONValue]) throws
-        -> GuardVerdict
-    {
+    private func judge(_ command: String, _ params: [String: JSONValue]) throws -> GuardVerdict {
+        try judge(command, .blacklistDefault, params)
+    }
+
+    private func judge(_ command: String, _ mode: GuardMode, _ params: [String: JSONValue]) throws -> GuardVerdict {
         try CommandGuard(GuardPolicy(mode: mode)).judge(TaskSpec(command: command, params: params))
     }
 

@@ -19,7 +19,7 @@ import Testing
 
         init(names: [String]) async throws {
             authority = CertificateAuthority(directory: directory)
-            let context = try NIOSSLContext(configuration: try authority.serverConfiguration(names: names))
+            let context = try authority.serverCredentials(names: names).context(clientAuthority: nil)
             channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .childChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
@@ -88,12 +88,12 @@ import Testing
         let directory = NSTemporaryDirectory() + "/tiangong-tls-\(UUID().uuidString)"
         defer { try? FileManager.default.removeItem(atPath: directory) }
         let authority = CertificateAuthority(directory: directory)
-        _ = try authority.serverConfiguration(names: ["a"])
+        _ = try authority.serverCredentials(names: ["a"])
         let pin = try authority.fingerprint()
         let leaf = try String(contentsOfFile: "\(directory)/server.pem", encoding: .utf8)
-        _ = try authority.serverConfiguration(names: ["a"])
+        _ = try authority.serverCredentials(names: ["a"])
         #expect(try String(contentsOfFile: "\(directory)/server.pem", encoding: .utf8) == leaf)
-        _ = try authority.serverConfiguration(names: ["a", "b"])
+        _ = try authority.serverCredentials(names: ["a", "b"])
         #expect(try String(contentsOfFile: "\(directory)/server.pem", encoding: .utf8) != leaf)
         #expect(try authority.fingerprint() == pin)
         for key in ["ca.key", "server.key"] {
@@ -101,7 +101,7 @@ import Testing
             #expect((attributes[.posixPermissions] as? NSNumber)?.intValue == 0o600)
         }
         try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: "\(directory)/ca.key")
-        let error = #expect(throws: DeployError.self) { try authority.serverConfiguration(names: ["c"]) }
+        let error = #expect(throws: DeployError.self) { try authority.serverCredentials(names: ["c"]) }
         #expect(error?.code == .forbidden)
     }
 
