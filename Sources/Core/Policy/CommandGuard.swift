@@ -11,18 +11,24 @@ public struct CommandGuard: Sendable {
     private let allow: [GuardExpression]
     private let deny: [GuardExpression]
 
-    /// Compiles every expression; throws `invalid_argument` naming the one that is wrong.
+    /// Compiles every expression; throws `invalid_argument` naming the one that is wrong, or the rule there is none of.
     public init(_ policy: GuardPolicy) throws(DeployError) {
         self.policy = policy
         hash = policy.hash
+        guard policy.allow.count + policy.deny.count <= GuardPolicy.maximumExpressions else {
+            throw DeployError(
+                .invalidArgument, "the policy holds more than \(GuardPolicy.maximumExpressions) expressions")
+        }
+        for id in policy.statements where StatementRule.named(id)?.liftable != true {
+            throw DeployError(
+                .invalidArgument, "statements: '\(id.prefix(64))' is no rule that can be lifted",
+                hint: "tiangong-policy(5) lists them")
+        }
         allow = try Self.compile(policy.allow, "allow")
         deny = try Self.compile(policy.deny, "deny")
     }
 
     private static func compile(_ patterns: [String], _ list: String) throws(DeployError) -> [GuardExpression] {
-        guard patterns.count <= GuardPolicy.maximumExpressions else {
-            throw DeployError(.invalidArgument, "\(list) holds more than \(GuardPolicy.maximumExpressions) expressions")
-        }
         var expressions: [GuardExpression] = []
         for (index, pattern) in patterns.enumerated() {
             do throws(DeployError) {
