@@ -127,8 +127,8 @@ class Cloud(Program):
             return database.execute(statement, arguments).fetchall()
 
     def row_counts(self):
-        """How many rows each table holds."""
-        tables = [name for name, in self.query("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+        """How many rows each table holds but the audit, which also tells of what was refused."""
+        tables = [name for name, in self.query("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'audit%' ORDER BY name")]
         return {name: self.query(f"SELECT count(*) FROM {name}")[0][0] for name in tables}
 
 
