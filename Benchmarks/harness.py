@@ -67,6 +67,11 @@ def run_milliseconds(command, count, **options):
     return times
 
 
+# All links of a measure come from one address.
+ONE_ADDRESS = {f"TIANGONG_LIMITS_{name}": "100000" for name in (
+    "UNAUTHENTICATED", "UNAUTHENTICATED_PER_ADDRESS", "REQUESTS_PER_ADDRESS", "REQUESTS_PER_TOKEN")}
+
+
 class World:
     """One Cloud, agents, tokens; everything below one scratch directory, everything ended with it."""
 
@@ -76,6 +81,7 @@ class World:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=parent))
         self.cloud_data = self.directory / "cloud"
         self.processes = []
+        self.has_policy = False
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(limits[1], 65536), limits[1]))
 
@@ -121,7 +127,8 @@ class World:
         address = self.cloud_data / "address"
         address.unlink(missing_ok=True)
         cloud = self.start("cloud", [
-            self.programs / "tiangong-cloud", "serve", "--listen", "127.0.0.1:0", "--data-dir", self.cloud_data])
+            self.programs / "tiangong-cloud", "serve", "--listen", "127.0.0.1:0", "--data-dir", self.cloud_data],
+            env=os.environ | ONE_ADDRESS)
         text = self.wait("start of the Cloud", lambda: address.exists() and address.read_text().strip(), cloud)
         self.url = text
         self.tls = ssl.create_default_context(cafile=str(self.cloud_data / "tls/ca.pem"))
@@ -154,18 +161,27 @@ class World:
         path.chmod(0o600)
         return path
 
+    def policy_file(self):
+        """A policy of agents under which the programs of the measures run."""
+        path = self.directory / "policy.yaml"
+        if not path.exists():
+            path.write_text("mode: blacklist-default\n")
+            path.chmod(0o600)
+        return path
+
     def start_agent(self, name):
         token = self.directory / f"{name}.token"
         if not token.exists():
             self.token_file(name, "agent", name)
         return self.start(name, [
             self.programs / "tiangong-agent", "run", "--server", self.url, "--ca-file", self.cloud_data / "tls/ca.pem",
-            "--token-file", token, "--data-dir", self.directory / name])
+            "--token-file", token, "--data-dir", self.directory / name],
+            env=os.environ | {"TIANGONG_POLICY_FILE": str(self.policy_file())})
 
     def operator_environment(self):
         token = self.directory / "operator.token"
         if not token.exists():
-            self.token_file("operator", "operator", "bench")
+            self.token_file("operator", "operator", "bench", "--role", "admin")
         return {
             **os.environ, "TIANGONG_SERVER": self.url, "TIANGONG_CA_FILE": str(self.cloud_data / "tls/ca.pem"),
             "TIANGONG_TOKEN_FILE": str(token), "TIANGONG_CONFIG_DIR": str(self.directory / "config")}
@@ -178,7 +194,11 @@ class World:
             self.url.replace("https", "wss") + "/ws/operator", ssl=self.tls, compression=None, max_size=None,
             ping_interval=None, additional_headers={"Authorization": f"Bearer {token}"},
         ) as socket:
-            yield Operator(socket)
+            operator = Operator(socket)
+            if not self.has_policy:
+                self.has_policy = True
+                await operator.ask("policy_put", {"name": "bench", "policy": {"mode": "blacklist-default"}})
+            yield operator
 
 
 class Operator:
