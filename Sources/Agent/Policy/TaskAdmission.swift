@@ -36,7 +36,9 @@ struct TaskAdmission: Sendable {
     @concurrent
     func admit(_ spec: TaskSpec) async throws(Refusal) -> Admission {
         let verdict = policy.judge(spec)
-        guard !verdict.isRefusal else {
+        // Mode `audit` only watches, but it opens no way into the host.
+        let entersHost = spec.params["host_namespaces"] == .bool(true)
+        guard !verdict.isRefusal, !(entersHost && verdict.verdict == .deny) else {
             let place = verdict.position.map { " (at byte \($0))" } ?? ""
             throw Refusal(
                 failure: TaskFailure(

@@ -13,7 +13,12 @@ import CKernel
 public enum ProcessProtection {
     /// No core is ever written, and nobody but root may look into this process. Programs it starts are not dumped either,
     /// unless they raise the limit themselves.
+    ///
+    /// What the Swift runtime prints of a crash shows memory as well, so that is left to `SWIFT_BACKTRACE` to ask for.
     public static func forbidCoreDumps() {
+        if getenv("SWIFT_BACKTRACE") == nil {
+            for number in [SIGQUIT, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP] { signal(number, SIG_DFL) }
+        }
         var none = rlimit(rlim_cur: 0, rlim_max: 0)
         var limit = rlimit()
         if getrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &limit) == 0 { none.rlim_max = limit.rlim_max }

@@ -114,7 +114,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "mode: blacklist-default\nhost_namespaces: true\n", "mode: whitelist\nallow: ['^readlink [a-z/]+$']\n",
+        "mode: blacklist-default\nhost_namespaces: true\n", "mode: audit\nhost_namespaces: true\n",
+        "mode: whitelist\nallow: ['^readlink [a-z/]+$']\n",
     ])
     func `keeps tasks out of the host's namespaces unless it says so and is a whitelist`(text: String) async throws {
         try await withTemporaryDirectory { directory in
