@@ -84,9 +84,20 @@ class API:
         return answer.json
 
     def stream(self, path, headers=(), seconds=20):
-        """An answer that goes on: its link, and the response to read from."""
-        link = connect(self.cloud, seconds)
-        link.sendall(head(self.cloud, "GET", self.root + path, self.headers(headers)))
-        response = http.client.HTTPResponse(link, method="GET")
-        response.begin()
-        return link, response
+        """An answer that goes on, to be read and closed."""
+        return Stream(self.cloud, head(self.cloud, "GET", self.root + path, self.headers(headers)), seconds)
+
+
+class Stream:
+    def __init__(self, cloud, request, seconds):
+        self.link = connect(cloud, seconds)
+        self.link.sendall(request)
+        self.response = http.client.HTTPResponse(self.link, method="GET")
+        self.response.begin()
+        self.status, self.headers = self.response.status, self.response.headers
+        self.read, self.readline = self.response.read, self.response.readline
+
+    def close(self):
+        # The response holds the socket too.
+        self.response.close()
+        self.link.close()
