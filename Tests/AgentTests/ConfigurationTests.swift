@@ -71,11 +71,16 @@ import Testing
         #expect(error?.code == .invalidArgument)
     }
 
-    @Test func `without a server or token file say what to give`() async throws {
+    @Test func `without a server say what to give`() async throws {
         let error = await #expect(throws: DeployError.self) { try await self.read([:]) }
         #expect(error?.hint?.contains("--server") == true)
-        let other = await #expect(throws: DeployError.self) { try await self.read(["server.url": "https://x"]) }
-        #expect(other?.hint?.contains("--token-file") == true)
+    }
+
+    @Test func `are all in the manual, and no others`() throws {
+        let page = contents(
+            of: #filePath.replacing("/Tests/AgentTests/ConfigurationTests.swift", with: "/man/tiangong-agent.yaml.5"))
+        let documented = Set(page.matches(of: /\n\.It Ic (\S+)/).map { String($0.output.1) })
+        #expect(documented == Set(AgentConfiguration.Key.allCases.map(\.rawValue)))
     }
 
     @Test func `a state directory serves one agent at a time`() async throws {

@@ -8,7 +8,7 @@ import Testing
 
 @testable import Agent
 
-@Suite struct `Redaction` {
+@Suite struct `What is hidden in output` {
     private func secret(_ text: String) throws -> Secret {
         Secret(try #require(SecretReference("name")), bytes: Array(text.utf8))
     }

@@ -76,7 +76,7 @@ import Testing
                 command, params: ["env": .object(["TOKEN": reference]), "stdin": reference])
             let end = await bench.end(of: task)
             #expect(end?.status == "succeeded")
-            #expect(bench.text(task, .stdout) == "same\n[redacted] [redacted]\n[redacted]Q==\ncan[redacted]\n")
+            #expect(bench.text(task, .stdout) == "same\n[redacted] [redacted]\n[redacted]E=\ncan[redacted]\n")
             #expect(bench.text(task, .stderr) == "[redacted]\n")
             var offset: Int64 = 0
             for chunk in bench.chunks(task) where chunk.stream == .stdout {
