@@ -119,7 +119,7 @@ enum Shapes {
 
     /// The members that a specification and a request for one task share.
     private static let common: [Shape.Member] = [
-        .init("type", .text(1...64), "Which executor."),
+        .init("type", .word(TaskType.self), "Which executor."),
         .init("params", .map(.any), "The executor's own parameters."),
         .init("file_id", .id, "A stored file the task works on."),
         .init("timeout", seconds, "Seconds until it is ended as timed out."),
@@ -225,9 +225,9 @@ enum Shapes {
                                 .array(
                                     .object([
                                         .init("kind", .text(), required: true),
-                                        .init("seq", .integer(), required: true),
+                                        .init("seq", .integer(), required: true), .init("through", .integer()),
                                         .init("message", .text(), required: true),
-                                    ]), 0...1_000_000), required: true),
+                                    ]), 0...1_000_000), required: true), .init("error", .reference("Failure")),
                         ]), 0...20_000), required: true)
             ])
         ),
@@ -280,7 +280,7 @@ enum Shapes {
             .object([
                 .init("environment", .text(1...64), required: true), .init("labels", labels),
                 .init("name_prefix", .text(0...128)), .init("sources", .array(.text(1...64), 0...64)),
-                .init("uses", .integer(1...1_000_000)), .init("expires_in", .number(1...86_400)),
+                .init("uses", .integer(1...10_000)), .init("expires_in", .number(1...86_400)),
             ])
         ),
         (
@@ -315,15 +315,13 @@ enum Shapes {
             ])
         ),
         (
-            "Error",
+            "Failure",
             .object([
-                .init(
-                    "error",
-                    .object([
-                        .init("code", .word(ErrorCode.self), required: true), .init("message", .text(), required: true),
-                        .init("hint", .text()), .init("retry_after", .integer()),
-                    ]), required: true)
+                .init("code", .word(ErrorCode.self), required: true), .init("message", .text(), required: true),
+                .init("hint", .text()), .init("retry_after", .integer(), "Seconds until another try may help."),
+                .init("rule", .text(), "The rule of the guard that refused."),
             ])
         ),
+        ("Error", .object([.init("error", .reference("Failure"), required: true)])),
     ]
 }
