@@ -63,6 +63,30 @@ import Testing
         ),
         ("audit", { try audit(&$0) }),
         (
+            "refused lists",
+            { scene in
+                scene.press("g p")
+                scene.send(.policiesFailed(DeployError(.forbidden, Hostile.text)))
+            }
+        ),
+        (
+            "refused audit",
+            { scene in
+                scene.press("g u")
+                scene.send(.auditFailed(DeployError(.forbidden, Hostile.text)))
+            }
+        ),
+        (
+            "refused question",
+            { scene in
+                try review(&scene)
+                let test = try #require(scene.model.check.wanted)
+                scene.send(.backend(.connected(Scene.server(role: .viewer, scope: Scope()))))
+                scene.send(.policyTestFailed(test, DeployError(.forbidden, Hostile.text)))
+                scene.press("p")
+            }
+        ),
+        (
             "audit record",
             {
                 try audit(&$0); $0.press("Enter")
@@ -103,6 +127,7 @@ import Testing
         var scene = try Self.poisonedScene(columns: size.0, rows: size.1)
         try visit.play(&scene)
         let canvas = Frame.draw(scene.model)
+        #expect(canvas.replaced == 0, "\(name): text was drawn that had not passed the filter")
         for row in 0..<canvas.size.rows {
             for cell in canvas.row(row) where cell.width > 0 {
                 for scalar in [cell.base, cell.mark, cell.mark2].compactMap({ $0 }) {

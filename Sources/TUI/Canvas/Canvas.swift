@@ -15,6 +15,8 @@ struct Canvas: Equatable, Sendable {
         get { cursorColumn >= 0 ? (cursorColumn, cursorRow) : nil }
         set { (cursorColumn, cursorRow) = newValue ?? (-1, -1) }
     }
+    /// How often the last line of defence was needed: text that was not sanitised. Anything but 0 is a defect.
+    private(set) var replaced = 0
     private var cursorColumn = -1
     private var cursorRow = -1
 
@@ -61,7 +63,10 @@ struct Canvas: Equatable, Sendable {
     @discardableResult
     mutating func put(_ scalar: Unicode.Scalar, _ column: Int, _ row: Int, _ style: Style, end: Int) -> Int {
         guard row >= 0, row < size.rows, column >= 0 else { return column }
-        guard Sanitizer.isDrawable(scalar) else { return put("?", column, row, style, end: end) }
+        guard Sanitizer.isDrawable(scalar) else {
+            replaced += 1
+            return put("?", column, row, style, end: end)
+        }
         let width = TextWidth.of(scalar)
         if width == 0 {
             combine(scalar, column - 1, row)

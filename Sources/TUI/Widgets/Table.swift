@@ -47,7 +47,7 @@ struct Table {
         canvas.fill(Rect(area.column, area.row, area.columns, 1), .column)
         put(&canvas, area, area.row, chosen) { Value(columns[$0].title, .column) }
         if count == 0 {
-            canvas.put(TextWidth.fit(empty, area.columns - 4), area.column + 4, area.row + 2, .dim)
+            canvas.put(TextWidth.fit(Sanitizer.line(empty), area.columns - 4), area.column + 4, area.row + 2, .dim)
             return
         }
         for index in 0..<Self.visibleRows(area) where list.offset + index < count {

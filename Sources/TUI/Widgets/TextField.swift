@@ -85,7 +85,8 @@ struct TextField: Equatable, Sendable {
             // A mark without its base would change the cell before the field.
             if at == column, Canvas.cells(scalars[index]) == 0 { continue }
             if focused, index == cursor { canvas.cursor = (at, row) }
-            let next = canvas.put(scalars[index], at, row, style, end: column + columns)
+            let shown = Sanitizer.isDrawable(scalars[index]) ? scalars[index] : "?"
+            let next = canvas.put(shown, at, row, style, end: column + columns)
             if next == at, Canvas.cells(scalars[index]) > 0 { break }
             at = next
         }
