@@ -44,7 +44,7 @@ enum Shapes {
         (
             "Selector",
             .object([
-                .init("agents", .array(.text(1...128), 0...20_000), "Names or ids, compared whole."),
+                .init("agents", .array(.text(1...128), 0...5000), "Names or ids, compared whole."),
                 .init("labels", labels, "Labels that must all be present."),
                 .init("all", .boolean, "Every agent."),
             ])
