@@ -185,4 +185,19 @@ import Testing
             #expect(Set(names).count == names.count, "\(route.method) \(route.path)")
         }
     }
+
+    @Test func theManualNamesEveryRoute() throws {
+        let page = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../man/tiangong-api.7")
+        let text = try String(contentsOf: page, encoding: .utf8)
+        for route in RouteTable.all {
+            let entry = text.split(separator: ".It Ic ").first {
+                $0.hasPrefix("\(route.method) \(route.path)\n")
+            }
+            let description = try #require(entry, "\(route.method) \(route.path)")
+            #expect(description.contains(".Pq \(route.action.minimumRole.rawValue)\n"), "\(route.method) \(route.path)")
+            let names = route.parameters.map(\.name)
+            for name in names { #expect(description.contains(name), "\(route.path) \(name)") }
+        }
+        #expect(text.matches(of: /\.It Ic [A-Z]+ \//).count == RouteTable.all.count)
+    }
 }
