@@ -24,10 +24,15 @@ ATTACKS = {
     "marks": b"\xcc\x81" * 2000 + b"e" + b"\xcc\xb6" * 5000 + b"\n",
 }
 
+# What must still be there once the rest is gone.
+VISIBLE = {"8-bit C1": "ABCDEF", "UTF-8 C1": "ABCDE", "left open": "ABCDEF", "queries": "AB", "modes": "AB", "charsets": "AB",
+           "bidi": "ABCD", "broken UTF-8": "AB", "marks": "e"}
+
 
 @pytest.fixture(scope="module")
 def hostile_cloud(site):
     server = HostileCloud(site.cloud)
+    assert site.operator("enrolment", "create", "--environment", "lab", "--label", "role=lab").returncode == 0
     yield server
     server.stop()
 
@@ -81,9 +86,8 @@ def test_output_on_a_terminal_is_shown_and_not_obeyed(site, operator, tmp_path, 
         tty = Tty(arguments, operator.environment)
         assert tty.finish() == 0, tty.text
         plain = tty.judge()
-        for letter in "ABCDE":
-            if re.search(rb"(^|[^\x1b\]PG;A-Z_])" + letter.encode(), ATTACKS[name]) and name in ("left open", "UTF-8 C1"):
-                assert letter in plain, f"{letter} is hidden"
+        for letter in VISIBLE.get(name, ""):
+            assert letter in plain, f"{letter} is hidden"
         if "never" in arguments:
             assert "\x1b" not in tty.text
 
@@ -99,11 +103,13 @@ def test_a_line_of_a_megabyte_is_bounded_on_screen_and_whole_in_a_file(operator,
     assert target.read_bytes() == data
     tty = Tty(("logs", run, "--stream", "stdout"), operator.environment)
     assert tty.finish() == 0
-    assert tty.judge().count("x") == 1_000_000
+    assert tty.judge() == data.decode()
     screen = screens(operator.environment)
     screen.shell("tiangong")
     screen.shows("Agents", "demo-1")
-    screen.keys("g", "r", "Enter", "l")
+    screen.keys("g", "r", "Enter")
+    screen.shows("v succeeded")
+    screen.keys("l")
     screen.shows("next", "END succeeded")
     screen.keys("g", "g")
     shown = screen.shows("begin")
@@ -125,7 +131,7 @@ def test_raw_goes_to_files_and_not_to_a_terminal(operator, tmp_path):
     assert "--force" in refused.judge()
     forced = Tty(("logs", run, "--raw", "--force", "--stream", "stdout"), operator.environment)
     assert forced.finish() == 0
-    assert forced.bytes.replace(b"\r\n", b"\n") == data.replace(b"\r\n", b"\n")
+    assert forced.bytes == data.replace(b"\n", b"\r\n"), "the terminal's own line ends apart"
     alone = operator("logs", run, "--force")
     assert alone.returncode == 2
 
@@ -139,7 +145,9 @@ def test_output_in_the_console_stays_behind_its_bar(site, operator, screens, tmp
     screen.shell("tiangong")
     screen.shows("Agents", "demo-1", "live")
     console = facts(screen)
-    screen.keys("g", "r", "Enter", "l")
+    screen.keys("g", "r", "Enter")
+    screen.shows("v succeeded")
+    screen.keys("l")
     screen.shows("the last line", "END succeeded", "? help")
     for keys in [("g", "g"), ("z", "t"), ("z", "w"), ("z", "a"), ("G",)]:
         screen.keys(*keys)
@@ -161,6 +169,9 @@ READING = [
     ("audit", "verify"), ("operator", "list"), ("token", "list"), ("enrolment", "list"), ("agent", "show", "nobody"),
     ("run", "-a", "nobody", "--", "true"), ("run", "-a", "demo-1", "--", "exit 3"), ("task", "show", "RUN"), ("logs", "RUN"),
     ("task", "cancel", "RUN"), ("policy", "show", "POLICY"), ("login", "--name", "middle"),
+    ("audit", "export"), ("audit", "replay", "RUN", "--speed", "0"), ("audit", "replay", "RUN", "--asciicast", "-"),
+    ("token", "create", "olga"), ("enrolment", "create"), ("agent", "set", "demo-1", "-l", "role=demo"),
+    ("policy", "put", "more", "POLICY-FILE", "-e", "nowhere"), ("operator", "set", "otto", "--role", "viewer"),
 ]
 
 
@@ -168,16 +179,20 @@ READING = [
 def test_no_command_lets_the_servers_words_reach_the_terminal(site, operator, hostile_cloud, tmp_path, command):
     task = operator.tasks(operator.detach("-a", "demo-1", "--", "true"))[0]["id"]
     policy, = [policy["name"] for policy in operator.lines("policy", "list")][:1]
-    words = [{"RUN": task, "POLICY": policy}.get(word, word) for word in command]
+    (tmp_path / "policy.yaml").write_text("mode: audit\n")
+    words = [{"RUN": task, "POLICY": policy, "POLICY-FILE": str(tmp_path / "policy.yaml")}.get(word, word) for word in command]
     environment = operator.environment | {"TIANGONG_SERVER": hostile_cloud.url}
-    before = hostile_cloud.answers
+    before, shown = hostile_cloud.answers, ""
     for options in [(), ("--color", "never"), ("-q",), ("-o", "json"), ("-o", "jsonl")]:
         split = words.index("--") if "--" in words else len(words)
         tty = Tty([*words[:split], *options, *words[split:]], environment)
         tty.finish()
         plain = tty.judge()
-        assert "fatal" not in plain.lower(), plain
+        shown += plain
+        assert "is not valid" not in plain and "is missing" not in plain, f"an answer was not understood: {plain}"
     assert hostile_cloud.answers > before
+    # A task without output has nothing to play back.
+    assert "replay" in command or "<U+0085>" in shown or "\\u0085" in shown, "nothing of what the server said was shown at all"
 
 
 @pytest.mark.parametrize("columns, rows", [(80, 24), (120, 40)])
@@ -188,8 +203,8 @@ def test_no_screen_lets_the_servers_words_reach_the_terminal(site, operator, hos
     screen.shell("tiangong")
     screen.shows("Agents", "online", "live")
     console = facts(screen)
-    for keys in [("Space",), ("?",), ("Escape",), ("g", "r"), ("Enter",), ("L",), ("q",), ("d",), ("C-r",), ("p",), ("Escape",), ("Escape",),
-                 ("Escape",), ("g", "p"), ("Enter",), ("G",), ("q",), ("g", "u"), ("Enter",), ("G",), ("q",), ("g", "c"), ("g", "a"), ("t",)]:
+    for keys in [("Space",), ("?",), ("Escape",), ("g", "r"), ("Enter",), ("L",), ("q",), ("d",), ("C-t",), ("Escape",), ("Escape",),
+                 ("g", "p"), ("Enter",), ("G",), ("q",), ("g", "u"), ("Enter",), ("G",), ("q",), ("g", "c"), ("g", "a"), ("t",)]:
         screen.keys(*keys)
         text = screen.shows("live")
         for line in text.splitlines():

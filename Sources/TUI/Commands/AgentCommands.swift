@@ -71,6 +71,8 @@ struct AgentShowCommand: DeployCommand {
             ("Environment", agent.environment.isEmpty ? nil : TableCell(agent.environment)),
             ("Reports", agent.reportedEnvironment.map { TableCell("environment \($0)", .dim) }),
             ("Assigned", agent.assignedLabels.flatMap { $0.isEmpty ? nil : TableCell(KeyValue.text($0)) }),
+            ("Own policy", agent.policyMode.map { TableCell($0.rawValue) }),
+            ("Namespaces", agent.hostNamespaces == true ? TableCell("tasks may enter the host's", .bad) : nil),
             ("Labels", agent.labels.isEmpty ? nil : TableCell(KeyValue.text(agent.labels))),
             ("Host", TableCell([agent.hostname, agent.ip].filter { !$0.isEmpty }.joined(separator: " "))),
             ("System", TableCell([agent.os, agent.arch].filter { !$0.isEmpty }.joined(separator: " "))),

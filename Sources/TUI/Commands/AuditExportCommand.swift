@@ -29,7 +29,8 @@ struct AuditExportCommand: DeployCommand {
                 if let target {
                     try target.write(text)
                 } else {
-                    try await session.output.write(text, to: .output)
+                    let shown = session.settings.outputIsTerminal ? JSONPrinter.escaped(text) : text
+                    try await session.output.write(shown, to: .output)
                 }
                 count += page.items.count
                 guard page.next == nil || page.next != query.cursor else {

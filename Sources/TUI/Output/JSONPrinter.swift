@@ -29,8 +29,8 @@ enum JSONPrinter {
         }
     }
 
-    /// JSON has such characters only inside strings, so escaping them changes no value.
-    private static func escaped(_ text: String) -> String {
+    /// JSON text made safe to show. JSON has such characters only inside strings, so escaping them changes no value.
+    static func escaped(_ text: String) -> String {
         guard text.unicodeScalars.contains(where: needsEscape) else { return text }
         var output = ""
         for scalar in text.unicodeScalars {

@@ -44,10 +44,15 @@ enum AuditScreen {
 
     private static func summary(_ record: AuditRecord) -> String {
         var parts = ["\(record.actor) \(record.action)"]
-        if let agent = record.agent { parts.append("on \(agent)") }
+        if let place = place(record) { parts.append("on \(place)") }
         if let rule = record.rule { parts.append("rule \(rule)") }
         if let command = record.command { parts.append("$ \(command)") }
         return parts.joined(separator: "  ")
+    }
+
+    /// The agent; for a run, which is for several, what its target was.
+    private static func place(_ record: AuditRecord) -> String? {
+        record.agent ?? record.detail?["target"]?.stringValue
     }
 
     static func isRefusal(_ record: AuditRecord) -> Bool { record.verdict == "deny" }
@@ -56,7 +61,7 @@ enum AuditScreen {
         let style: Style = isRefusal(record) ? .bad : record.verdict == "audit" ? .warning : .plain
         return [
             Table.Value(Words.clock(record.ts, offset: model.utcOffset)), Table.Value(record.actor),
-            Table.Value(record.action), Table.Value(record.agent ?? "-"),
+            Table.Value(record.action), Table.Value(place(record) ?? "-"),
             Table.Value(record.verdict ?? "-", style), Table.Value(record.rule ?? "-", style),
             Table.Value(record.result ?? "-"), Table.Value("\(record.seq)"), Table.Value(record.source ?? "-"),
             Table.Value(record.command ?? "", style),

@@ -31,9 +31,11 @@ TEXT = ("x\x1b[2J\x1b[1;1H\x1b]0;owned\x07\x1b]52;c;cm0gLXJm\x1b\\\x1b]8;;http:/
         "\x1b[?1049l\x1b[?25l\x1b[?1000h\x1b(0\x9b31m\x9d0;t\x9c\x85\u202egnp\u2066\u200b\u200d\ufeff\U000e0041\u2028"
         "\x00\x08\x0b\x0c\r\x0e\x0f\n\t\x7f\u0301" + "\u0336" * 40 + "\x18\x1a中END")
 
-KEPT = re.compile(r"(^|_)id$|_at$|^(type|state|status|role|mode|verdict|kind|stream|codec|code|ts|clock|next|last_seen|since|until|"
+KEPT = re.compile(r"(^|_)id$|_at$|_mode$|^(type|state|status|role|mode|verdict|kind|stream|codec|code|ts|clock|next|last_seen|since|until|"
                   r"held_by|seq)$")
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT")
+
+FRAGMENT = 100_000  # a larger frame is refused
 
 
 def poison(value, key="", inside=False):
@@ -86,14 +88,15 @@ class HostileCloud:
 
     def _poisoned(self, frame):
         if isinstance(frame, bytes):
-            return frame
+            return [frame]
         envelope = json.loads(frame)
         if envelope["type"] == "error":
             envelope["data"] |= {"message": TEXT, "hint": TEXT}
         elif "data" in envelope:
             envelope["data"] = poison(envelope["data"])
         self.answers += 1
-        return json.dumps(envelope)
+        text = json.dumps(envelope)
+        return [text[at:at + FRAGMENT] for at in range(0, len(text), FRAGMENT)]
 
 
 class Tty:
