@@ -31,6 +31,16 @@ import Testing
         (Array("A\u{202E}gnp\u{202C}B\u{200B}C".utf8), "A<U+202E>gnp<U+202C>B<U+200B>C"),
         (Array("A\u{2028}B".utf8), "A<U+2028>B"),
         (Array("A\u{1B}]0;open\nB".utf8), "A\nB"),
+        // An ESC inside a string abandons it, as in terminals, so that what follows is seen.
+        (Array("A\u{1B}]0;t\u{1B}[31mB\u{1B}P1$r\u{1B}]0;y\u{7}C".utf8), "ABC"),
+        (Array("A\u{1B}_G\u{9B}31mB\u{1B}X\u{85}C".utf8), "AB<U+0085>C"),
+        (Array("A\u{1B}]0;t\u{18}B\u{1B}[1;\u{1A}C".utf8), "ABC"),
+        // The Linux console's palette has no terminator.
+        (Array("A\u{1B}]PfaabbccB\u{1B}]RC\u{1B}]P12\u{1B}[mD".utf8), "ABCD"),
+        (Array("A\u{84}B\u{85}C\u{1B}日D".utf8), "A<U+0084>B<U+0085>C日D"),
+        // A mark without a base gets one of its own: what was drawn before stays as it was.
+        (Array("\u{301}a\n\u{20DD}b\t\u{301}".utf8), "\u{25CC}\u{301}a\n\u{25CC}\u{20DD}b\t\u{25CC}\u{301}"),
+        (Array("❤\u{FE0F}\u{E0155}x".utf8), "❤x"),
         ([0x41, 0xC0, 0xAF, 0x42], "A\u{FFFD}\u{FFFD}B"),
         ([0x41, 0xED, 0xA0, 0x80, 0x42], "A\u{FFFD}\u{FFFD}B"),
         ([0x41, 0xE6, 0x97], "A\u{FFFD}"),
@@ -86,6 +96,20 @@ import Testing
     @Test func `marks after one base are bounded`() {
         let shown = Sanitizer.plain(Array(("e" + String(repeating: "\u{301}", count: 1000)).utf8))
         #expect(shown.unicodeScalars.count == 1 + Sanitizer.combiningLimit)
+    }
+
+    @Test func `a flood of invisible characters is counted`() {
+        let shown = Sanitizer.plain(Array(("a" + String(repeating: "\u{200B}\u{200D}", count: 1000) + "b").utf8))
+        #expect(shown.hasPrefix("a<U+200B><U+200D>") && shown.hasSuffix("<+1992>b"))
+        #expect(shown.utf8.count < 100)
+    }
+
+    @Test func `what is handed on may be drawn`() {
+        for value in (0..<0x11_0000 as Range<UInt32>) {
+            guard let scalar = Unicode.Scalar(value), scalar != "\n", scalar != "\t" else { continue }
+            let shown = Sanitizer.plain(Array(String(scalar).utf8))
+            #expect(shown.unicodeScalars.allSatisfy(Sanitizer.isDrawable), "U+\(String(value, radix: 16))")
+        }
     }
 
     @Test func `a single line stays a single line`() {
