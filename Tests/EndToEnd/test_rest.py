@@ -94,7 +94,7 @@ def test_row(site, row):
     if answer:
         for name, value in PROTECTION.items():
             assert answer.headers[name] == value, name
-        for name in row.get("header", []):
+        for name in ["X-Request-Id"] + row.get("header", []):
             assert answer.headers[name], name
         for name in row.get("lacks", []) + ["Access-Control-Allow-Origin", "Server", "X-Powered-By", "X-Injected"]:
             assert answer.headers[name] is None, name

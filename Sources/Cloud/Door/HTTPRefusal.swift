@@ -22,6 +22,7 @@ enum HTTPRefusal {
             "Content-Type": "application/json", "Content-Length": "\(body.readableBytes)", "Connection": "close",
         ]
         for (name, value) in Answer.protection { headers.add(name: name, value: value) }
+        headers.add(name: Answer.requestID, value: Identifier<RequestKind>.random().rawValue)
         if error.code == .unauthenticated { headers.add(name: "WWW-Authenticate", value: "Bearer") }
         if let seconds = error.retryAfter { headers.add(name: "Retry-After", value: "\(seconds)") }
         let head = HTTPResponseHead(

@@ -79,6 +79,9 @@ public struct TaskSpec: Sendable, Hashable, Codable {
                     .invalidArgument, "\(name) is not between \(range.lowerBound) and \(range.upperBound) s")
             }
         }
+        if let fileID, Identifier<Self>(fileID) == nil {
+            throw DeployError(.invalidArgument, "file_id is not 1 to 64 of 0-9 A-Z a-z _ -")
+        }
         if let logLimit, logLimit < 1 { throw DeployError(.invalidArgument, "log_limit is not positive") }
         _ = try ShellParameters(self)
     }

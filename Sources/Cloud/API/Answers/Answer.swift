@@ -18,10 +18,13 @@ enum Answer {
         ("X-Content-Type-Options", "nosniff"),
     ]
 
+    /// The header that names the request of a response.
+    static let requestID = "X-Request-Id"
+
     /// Completes a response.
     static func protect(_ response: inout Response, id: String) {
         for (name, value) in protection { response.headers.set(name, value) }
-        response.headers.set("X-Request-Id", id)
+        response.headers.set(requestID, id)
     }
 
     static func json(_ status: HTTPResponse.Status = .ok, _ text: String) -> Response {
