@@ -169,7 +169,7 @@ READING = [
     ("audit", "verify"), ("operator", "list"), ("token", "list"), ("enrolment", "list"), ("agent", "show", "nobody"),
     ("run", "-a", "nobody", "--", "true"), ("run", "-a", "demo-1", "--", "exit 3"), ("task", "show", "RUN"), ("logs", "RUN"),
     ("task", "cancel", "RUN"), ("policy", "show", "POLICY"), ("login", "--name", "middle"),
-    ("audit", "export"), ("audit", "replay", "RUN", "--speed", "0"), ("audit", "replay", "RUN", "--asciicast", "-"),
+    ("audit", "export", "--action", "policy"), ("audit", "replay", "RUN", "--speed", "0"), ("audit", "replay", "RUN", "--asciicast", "-"),
     ("token", "create", "olga"), ("enrolment", "create"), ("agent", "set", "demo-1", "-l", "role=demo"),
     ("policy", "put", "more", "POLICY-FILE", "-e", "nowhere"), ("operator", "set", "otto", "--role", "viewer"),
 ]
