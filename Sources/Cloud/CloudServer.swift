@@ -85,7 +85,8 @@ struct CloudServer {
             store: store, hub: hub, feed: feed, lostAfter: configuration.lostAfter, logger: logger)
         var group = ServiceGroupConfiguration(
             services: [
-                .init(service: audit), .init(service: http), .init(service: timeouts), .init(service: tls), .init(service: certificates),
+                .init(service: audit), .init(service: http), .init(service: timeouts), .init(service: tls),
+                .init(service: certificates),
                 .init(service: CredentialWatch(store: store, hub: hub, logger: logger)), .init(service: hub),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet(logger))

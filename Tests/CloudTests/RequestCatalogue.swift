@@ -120,7 +120,7 @@ struct TwoEnvironments {
                 ("enrolment_tokens", "id, uses_left, revoked_at"), ("policies", "name, policy"),
                 ("runs", "id"), ("tasks", "id, state"),
             ] {
-                for row in try transaction.rows("SELECT \(columns) FROM \(table) ORDER BY 1, 2", []) {
+                for row in try transaction.rows("SELECT \(columns) FROM \(table) ORDER BY \(columns)", []) {
                     text += "\(table) \(row.values)\n"
                 }
             }
