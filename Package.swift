@@ -115,12 +115,16 @@ let package = Package(
             dependencies: nio + ["Core", "CNcurses", "CTerminal", argumentParser, logging],
             path: "Sources/TUI", exclude: ["Main"], swiftSettings: settings),
         .executableTarget(
-            name: "TUIMain", dependencies: ["Core", "TUI", argumentParser], path: "Sources/TUI/Main", swiftSettings: settings),
+            name: "TUIMain", dependencies: ["Core", "TUI", argumentParser], path: "Sources/TUI/Main",
+            swiftSettings: settings),
 
         .target(name: "TestSupport", dependencies: nio + ["Core"], path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(
             name: "CoreTests", dependencies: ["Core", "TestSupport"], exclude: ["Golden"], swiftSettings: settings),
-        .testTarget(name: "CloudTests", dependencies: ["Cloud", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "CloudTests",
+            dependencies: ["Cloud", "TestSupport", .product(name: "GRDB", package: "GRDB.swift")],
+            swiftSettings: settings),
         .testTarget(name: "AgentTests", dependencies: ["Agent", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "TUITests", dependencies: ["TUI", "TestSupport"], exclude: ["Screens"], swiftSettings: settings),

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 
+import guard
 from harness import Broken, World, cpu_seconds, percentile, resident, run_milliseconds, sync_milliseconds
 from report import Report, size
 
@@ -81,6 +82,11 @@ class Bench:
             self.agent = self.world.start_agent(AGENT)
             await operator.wait_online(AGENT)
             return time.perf_counter() - began
+
+    # The command guard
+
+    def guard(self):
+        guard.measure(self.programs, self.report, self.quick)
 
     # Command to first output
 

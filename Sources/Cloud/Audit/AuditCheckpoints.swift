@@ -13,8 +13,14 @@ final class AuditCheckpoints: Service, CustomStringConvertible {
         var signedAt: ContinuousClock.Instant?
         /// The newest checkpoint kept of each agent, so that most heartbeats cost nothing.
         var agents: [AgentID: AuditCheckpoint] = [:]
-        /// Agents whose audit is not the one known before.
-        var alarmed: Set<AgentID> = []
+        /// What was told already.
+        var alarmed: Set<Alarm> = []
+    }
+
+    /// Which chain an agent has shown not to be the one known before: its own, or the Cloud's.
+    private struct Alarm: Hashable {
+        let agent: AgentID
+        let chain: String
     }
 
     private let store: Store
@@ -118,20 +124,29 @@ final class AuditCheckpoints: Service, CustomStringConvertible {
     func take(
         own: AuditCheckpoint?, cloud: AuditCheckpoint?, of agentID: AgentID, _ transaction: any SQLTransaction
     ) throws {
-        var problems: [(chain: String, text: String)] = []
-        if let own, let problem = try keep(own, agentID, transaction) { problems.append(("agent", problem)) }
-        if let cloud, let problem = try Self.compare(cloud, transaction) { problems.append(("cloud", problem)) }
-        guard !problems.isEmpty, state.withLock({ $0.alarmed.insert(agentID).inserted }) else { return }
-        let agent = try AgentTable.find(id: agentID, transaction)
-        for problem in problems {
-            var record = agent.map { .agent("audit.alarm", $0) } ?? AuditRecord(action: "audit.alarm", actor: "-")
-            record.result = nil
-            try AuditTrail.append(
-                record.with(["chain": .string(problem.chain), "problem": .string(problem.text)]), transaction)
-            logger.error(
-                "an audit is not the one known before",
-                metadata: ["agent.id": "\(agentID)", "chain": "\(problem.chain)", "problem": "\(problem.text)"])
+        if let own {
+            try tell(keep(own, agentID, transaction), Alarm(agent: agentID, chain: "agent"), transaction)
         }
+        if let cloud {
+            try tell(Self.compare(cloud, transaction), Alarm(agent: agentID, chain: "cloud"), transaction)
+        }
+    }
+
+    /// Records a problem the first time, until the chain is in order again.
+    private func tell(_ problem: String?, _ alarm: Alarm, _ transaction: any SQLTransaction) throws {
+        guard let problem else {
+            state.withLock { _ = $0.alarmed.remove(alarm) }
+            return
+        }
+        guard state.withLock({ $0.alarmed.insert(alarm).inserted }) else { return }
+        let agent = try AgentTable.find(id: alarm.agent, transaction)
+        var record = agent.map { .agent("audit.alarm", $0) } ?? AuditRecord(action: "audit.alarm", actor: "-")
+        record.result = nil
+        try AuditTrail.append(
+            record.with(["chain": .string(alarm.chain), "problem": .string(problem)]), transaction)
+        logger.error(
+            "an audit is not the one known before",
+            metadata: ["agent.id": "\(alarm.agent)", "chain": "\(alarm.chain)", "problem": "\(problem)"])
     }
 
     /// Keeps an agent's checkpoint; why not, when it is not a later one of the same chain.
@@ -150,10 +165,7 @@ final class AuditCheckpoints: Service, CustomStringConvertible {
             }
         }
         try AuditTable.keep(checkpoint, chain: agentID.rawValue, transaction)
-        state.withLock { state in
-            state.agents[agentID] = checkpoint
-            state.alarmed.remove(agentID)
-        }
+        state.withLock { $0.agents[agentID] = checkpoint }
         return nil
     }
 

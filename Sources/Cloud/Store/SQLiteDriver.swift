@@ -55,7 +55,9 @@ final class SQLiteDriver: SQLDriver {
     func read<Value: Sendable>(
         _ body: @escaping @Sendable (any SQLTransaction) throws -> Value
     ) async throws -> Value {
-        try await pool.read { try body(SQLiteTransaction(database: $0)) }
+        try await pool.read { database in
+            try readably { try body(SQLiteTransaction(database: database)) }
+        }
     }
 
     func submit<Value: Sendable>(
@@ -112,25 +114,32 @@ final class SQLiteDriver: SQLDriver {
                             return .commit
                         }
                     } catch {
+                        // A full disk and the like undo the whole transaction, and with it what others wrote.
+                        guard database.isInsideTransaction else { throw error }
                         failures[index] = error
                     }
                 }
                 return .commit
             }
         } catch {
-            for job in jobs { job.finish(Self.readable(error)) }
+            for job in jobs { job.finish(readable(error)) }
             return
         }
-        for (job, failure) in zip(jobs, failures) { job.finish(failure.map(Self.readable)) }
+        for (job, failure) in zip(jobs, failures) { job.finish(failure.map(readable)) }
     }
+}
 
-    private static func readable(_ error: any Error) -> any Error {
-        guard let error = error as? DatabaseError else { return error }
-        if error.resultCode == .SQLITE_FULL {
-            return DeployError(.insufficientStorage, "the database's disk is full", hint: "free some space")
-        }
-        return DeployError(.internal, "database: \(error.message ?? "error \(error.resultCode)")")
+/// What SQLite says, without the statement.
+private func readable(_ error: any Error) -> any Error {
+    guard let error = error as? DatabaseError else { return error }
+    if error.resultCode == .SQLITE_FULL {
+        return DeployError(.insufficientStorage, "the database's disk is full", hint: "free some space")
     }
+    return DeployError(.internal, "database: \(error.message ?? "error \(error.resultCode)")")
+}
+
+private func readably<Value>(_ body: () throws -> Value) throws -> Value {
+    do { return try body() } catch { throw readable(error) }
 }
 
 /// The result of a body, kept until its commit is known.
@@ -144,19 +153,23 @@ private struct SQLiteTransaction: SQLTransaction {
     let database: Database
 
     func execute(_ sql: String, _ values: [SQLValue]) throws -> Int {
-        let statement = try database.cachedStatement(sql: sql)
-        try statement.execute(arguments: StatementArguments(values.map(\.databaseValue)))
-        return database.changesCount
+        try readably {
+            let statement = try database.cachedStatement(sql: sql)
+            try statement.execute(arguments: StatementArguments(values.map(\.databaseValue)))
+            return database.changesCount
+        }
     }
 
     func rows(_ sql: String, _ values: [SQLValue]) throws -> [SQLRow] {
-        let statement = try database.cachedStatement(sql: sql)
-        let cursor = try Row.fetchCursor(statement, arguments: StatementArguments(values.map(\.databaseValue)))
-        var result: [SQLRow] = []
-        while let row = try cursor.next() {
-            result.append(SQLRow(values: (0..<row.count).map { SQLValue(row[$0] as DatabaseValue) }))
+        try readably {
+            let statement = try database.cachedStatement(sql: sql)
+            let cursor = try Row.fetchCursor(statement, arguments: StatementArguments(values.map(\.databaseValue)))
+            var result: [SQLRow] = []
+            while let row = try cursor.next() {
+                result.append(SQLRow(values: (0..<row.count).map { SQLValue(row[$0] as DatabaseValue) }))
+            }
+            return result
         }
-        return result
     }
 }
 

@@ -147,7 +147,7 @@ public struct CertificateAuthority: Sendable {
         let wanted = try SubjectAlternativeNames(names.map(Self.generalName))
         if let text = try? String(contentsOfFile: certificateFile, encoding: .utf8),
             let present = try? Certificate(pemEncoded: text), isGood(present, wanted, authority),
-            let key = try? P256.Signing.PrivateKey(pemRepresentation: PrivateFile.read(keyFile)),
+            let text = try Self.keyText(keyFile), let key = try? P256.Signing.PrivateKey(pemRepresentation: text),
             present.publicKey == Certificate.PublicKey(key.publicKey)
         {
             return (present, key)
@@ -170,6 +170,16 @@ public struct CertificateAuthority: Sendable {
         return (certificate, key)
     }
 
+    /// The text of a leaf's key, nil when it is not there; one that others could read is not used in silence.
+    private static func keyText(_ path: String) throws(DeployError) -> String? {
+        do throws(DeployError) {
+            return try PrivateFile.read(path)
+        } catch {
+            if error.code == .forbidden { throw error }
+            return nil
+        }
+    }
+
     /// Whether a leaf has the right names, is ours, has more than a third of its time left, and not more than wanted.
     private func isGood(_ leaf: Certificate, _ names: SubjectAlternativeNames, _ authority: Certificate) -> Bool {
         guard (try? leaf.extensions.subjectAlternativeNames) == names, leaf.issuer == authority.subject,
@@ -189,11 +199,18 @@ public struct CertificateAuthority: Sendable {
         issuerKey: P256.Signing.PrivateKey, lifetime: Duration, extensions: Certificate.Extensions
     ) throws -> Certificate {
         try Certificate(
-            version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: Certificate.PublicKey(publicKey),
+            version: .v3, serialNumber: serial(), publicKey: Certificate.PublicKey(publicKey),
             notValidBefore: Date(timeIntervalSinceNow: -backdating),
             notValidAfter: Date(timeIntervalSinceNow: Double(lifetime.components.seconds)), issuer: issuer,
             subject: subject, signatureAlgorithm: .ecdsaWithSHA256, extensions: extensions,
             issuerPrivateKey: Certificate.PrivateKey(issuerKey))
+    }
+
+    /// 126 random bits: never negative, and within the 20 octets of RFC 5280.
+    private static func serial() -> Certificate.SerialNumber {
+        var generator = SystemRandomNumberGenerator()
+        let bytes = (0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) }
+        return Certificate.SerialNumber(bytes: [bytes[0] & 0x3F | 0x40] + bytes[1...])
     }
 
     private static func generalName(_ name: String) throws -> GeneralName {

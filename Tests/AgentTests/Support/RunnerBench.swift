@@ -17,6 +17,7 @@ final class RunnerBench: Sendable {
     let spools: SpoolStore
     let journal: TaskJournal
     let policy: AgentPolicy
+    let audit: AuditLog
     private let received = Mutex(Received())
     private let acknowledges: Bool
 
@@ -41,13 +42,14 @@ final class RunnerBench: Sendable {
         }
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         policy = AgentPolicy(directory + "/policy.yaml", logger: logger)
+        audit = AuditLog(directory + "/audit", logger: logger)
         uplink = Uplink()
         journal = try TaskJournal(directory + "/journal")
         spools = SpoolStore(directory + "/spool", limit: spoolLimit)
         let parts = TaskRunner.Parts(
             executors: ExecutorRegistry([ShellExecutor()]),
             admission: TaskAdmission(policy: policy, vault: SecretVault(directory: directory + "/secrets")),
-            journal: journal, spools: spools, uplink: uplink,
+            journal: journal, audit: audit, spools: spools, uplink: uplink,
             loops: MultiThreadedEventLoopGroup.singleton, logger: logger)
         runner = TaskRunner(
             .init(

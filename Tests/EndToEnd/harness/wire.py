@@ -10,8 +10,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 
-def trust(cloud):
-    return ssl.create_default_context(cafile=str(cloud.authority))
+def trust(cloud, authority=None):
+    return ssl.create_default_context(cafile=str(authority or cloud.authority))
 
 
 def open_link(cloud, path, token=None, headers=None, **options):
@@ -19,8 +19,9 @@ def open_link(cloud, path, token=None, headers=None, **options):
     headers = dict(headers or {})
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
+    context = options.pop("context", None) or trust(cloud)
     options = {"max_size": 4 << 20, "open_timeout": 10, "close_timeout": 2, "compression": None, "proxy": None, "legacy": True} | options
-    return connect(f"wss://127.0.0.1:{cloud.port}{path}", ssl=trust(cloud), additional_headers=headers, **options)
+    return connect(f"wss://127.0.0.1:{cloud.port}{path}", ssl=context, additional_headers=headers, **options)
 
 
 def refusal(cloud, path, token=None, headers=None):
@@ -35,8 +36,8 @@ def refusal(cloud, path, token=None, headers=None):
 class Link:
     """Envelopes over one link."""
 
-    def __init__(self, cloud, path, token):
-        self.socket = open_link(cloud, path, token)
+    def __init__(self, cloud, path, token, **options):
+        self.socket = open_link(cloud, path, token, **options)
         self.ids = itertools.count(1)
 
     def send(self, kind, data, id=None):

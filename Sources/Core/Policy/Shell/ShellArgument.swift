@@ -10,7 +10,7 @@ enum ShellPiece: Sendable, Hashable {
     /// The home directory: `~` or `$HOME`.
     case home
     /// An expansion.
-    case unknown(ShellUnknown)
+    indirect case unknown(ShellUnknown)
 }
 
 /// A value that only the running shell knows.
