@@ -38,75 +38,56 @@ struct CloudConfiguration: Sendable {
 }
 
 extension CloudConfiguration {
-    /// Reads the settings.
-    ///
-    /// Keys: `listen` (HOST:PORT), `data-dir`, `names` (list), `heartbeat-interval`, `lost-after`, `expires-default`
-    /// (seconds), `tls.certificate`, `tls.key` (paths), `tls.lifetime`, `agents.certificate-lifetime` (spans of time),
-    /// `agents.client-certificates` (off, optional, required), `limits.*`, `log.level`. Throws `invalid_argument` naming the key.
+    /// Every setting there is.
+    enum Key: String, CaseIterable {
+        case listen
+        case dataDirectory = "data-dir"
+        case names
+        case origins
+        case certificate = "tls.certificate"
+        case certificateKey = "tls.key"
+        case leafLifetime = "tls.lifetime"
+        case clientCertificates = "agents.client-certificates"
+        case clientLifetime = "agents.certificate-lifetime"
+        case unauthenticated = "limits.unauthenticated"
+        case unauthenticatedPerAddress = "limits.unauthenticated-per-address"
+        case sessionsPerToken = "limits.sessions-per-token"
+        case failedSignIns = "limits.failed-sign-ins"
+        case failedSignInsTotal = "limits.failed-sign-ins-total"
+        case requestsPerAddress = "limits.requests-per-address"
+        case requestsPerToken = "limits.requests-per-token"
+        case heartbeatInterval = "heartbeat-interval"
+        case lostAfter = "lost-after"
+        case defaultExpiry = "expires-default"
+        case logLevel = "log.level"
+    }
+
+    /// Reads the settings; throws `invalid_argument` naming the key.
     init(reader: ConfigReader) throws(DeployError) {
         self.init()
-        if let listen = reader.string(forKey: "listen") { (host, port) = try Self.address(listen) }
-        dataDirectory = reader.string(forKey: "data-dir", default: dataDirectory)
-        guard dataDirectory.hasPrefix("/") else {
-            throw DeployError(.invalidArgument, "data-dir '\(dataDirectory)' is not an absolute path")
-        }
-        names = reader.stringArray(forKey: "names", default: [])
-        origins = reader.stringArray(forKey: "origins")
+        let settings = Settings<Key>(reader)
+        let year = 31_536_000.0
+        // What every program accepts of a server at most.
+        let lifetimes = 10.0...34_300_800.0
+        if let listen = settings.text(.listen) { (host, port) = try Self.address(listen) }
+        dataDirectory = try settings.path(.dataDirectory) ?? dataDirectory
+        names = settings.list(.names) ?? []
+        origins = settings.list(.origins)
         for origin in origins ?? [] { try AllowedOrigins.check(origin) }
-        certificateFiles = try Self.files(reader)
-        leafLifetime = try Self.span(reader, "tls.lifetime", leafLifetime)
-        clientLifetime = try Self.span(reader, "agents.certificate-lifetime", clientLifetime)
-        if let text = reader.string(forKey: "agents.client-certificates") {
-            guard let mode = ClientCertificates.Mode(rawValue: text) else {
-                throw DeployError(
-                    .invalidArgument, "agents.client-certificates '\(text)' is not off, optional or required")
-            }
-            clientCertificates = mode
-        }
-        limits = try EdgeLimits(reader: reader)
-        heartbeatInterval = try Self.seconds(reader, "heartbeat-interval", heartbeatInterval, 0.1...60)
-        lostAfter = try Self.seconds(reader, "lost-after", lostAfter, 1...31_536_000)
-        defaultExpiry = try Self.seconds(reader, "expires-default", defaultExpiry, 1...31_536_000)
-        logLevel = reader.string(forKey: "log.level", default: logLevel)
-    }
-
-    private static func seconds(
-        _ reader: ConfigReader, _ key: String, _ standard: Double, _ range: ClosedRange<Double>
-    ) throws(DeployError) -> Double {
-        let value =
-            reader.double(forKey: ConfigKey(key)) ?? reader.int(forKey: ConfigKey(key)).map(Double.init) ?? standard
-        guard range.contains(value) else {
-            throw DeployError(
-                .invalidArgument, "\(key) is not between \(range.lowerBound) and \(range.upperBound) seconds")
-        }
-        return value
-    }
-
-    /// How long a certificate is valid: at most what every program accepts of a server.
-    private static func span(
-        _ reader: ConfigReader, _ key: String, _ standard: Double
-    ) throws(DeployError) -> Double {
-        guard let text = reader.string(forKey: ConfigKey(key)) ?? reader.int(forKey: ConfigKey(key)).map(String.init)
-        else { return standard }
-        let seconds = try TimeSpan.seconds(text)
-        guard (10...34_300_800).contains(seconds) else {
-            throw DeployError(.invalidArgument, "\(key) is not between 10s and 397d")
-        }
-        return seconds
-    }
-
-    private static func files(
-        _ reader: ConfigReader
-    ) throws(DeployError) -> (certificate: String, key: String)? {
-        switch (reader.string(forKey: "tls.certificate"), reader.string(forKey: "tls.key")) {
-        case (nil, nil): return nil
-        case (let certificate?, let key?):
-            guard certificate.hasPrefix("/"), key.hasPrefix("/") else {
-                throw DeployError(.invalidArgument, "tls.certificate and tls.key are absolute paths")
-            }
-            return (certificate, key)
+        switch (try settings.path(.certificate), try settings.path(.certificateKey)) {
+        case (nil, nil): break
+        case (let certificate?, let key?): certificateFiles = (certificate, key)
         case (_, _): throw DeployError(.invalidArgument, "tls.certificate and tls.key are given together")
         }
+        leafLifetime = try settings.seconds(.leafLifetime, in: lifetimes) ?? leafLifetime
+        clientLifetime = try settings.seconds(.clientLifetime, in: lifetimes) ?? clientLifetime
+        clientCertificates =
+            try settings.word(.clientCertificates, ClientCertificates.Mode.self) ?? clientCertificates
+        limits = try EdgeLimits(settings)
+        heartbeatInterval = try settings.seconds(.heartbeatInterval, in: 0.1...60) ?? heartbeatInterval
+        lostAfter = try settings.seconds(.lostAfter, in: 1...year) ?? lostAfter
+        defaultExpiry = try settings.seconds(.defaultExpiry, in: 1...year) ?? defaultExpiry
+        logLevel = settings.text(.logLevel) ?? logLevel
     }
 
     /// What the server shows in the TLS handshake.

@@ -25,7 +25,7 @@ struct AuditVerifyCommand: AsyncParsableCommand {
             var flags: [String: String] = [:]
             flags["data-dir"] = dataDir
             let reader = try await ConfigurationStack.reader(flags: flags, file: RunCommand.settings(config))
-            let directory = try AgentConfiguration.dataDirectory(reader)
+            let directory = AgentConfiguration.dataDirectory(reader)
             guard StateDirectory.exists(directory) else {
                 throw DeployError(
                     .notFound, "\(directory) is no agent's data directory", hint: "give --data-dir, or --config")

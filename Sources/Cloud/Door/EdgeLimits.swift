@@ -1,7 +1,6 @@
 // Tiangong Deploy
 // SPDX-License-Identifier: Apache-2.0
 
-import Configuration
 import Core
 
 /// How much the server takes from those it does not know yet, and from each of those it knows.
@@ -37,26 +36,16 @@ struct EdgeLimits: Sendable, Equatable {
 
 extension EdgeLimits {
     /// Reads `limits.*`; throws `invalid_argument` naming the key.
-    init(reader: ConfigReader) throws(DeployError) {
+    init(_ settings: Settings<CloudConfiguration.Key>) throws(DeployError) {
         self.init()
-        unauthenticated = try Self.number(reader, "limits.unauthenticated", unauthenticated)
-        unauthenticatedPerAddress = try Self.number(
-            reader, "limits.unauthenticated-per-address", unauthenticatedPerAddress)
-        sessionsPerToken = try Self.number(reader, "limits.sessions-per-token", sessionsPerToken)
-        failedSignIns = try Self.number(reader, "limits.failed-sign-ins", failedSignIns)
-        failedSignInsTotal = try Self.number(reader, "limits.failed-sign-ins-total", failedSignInsTotal)
-        requestsPerAddress = try Self.number(reader, "limits.requests-per-address", requestsPerAddress)
-        requestsPerToken = try Self.number(reader, "limits.requests-per-token", requestsPerToken)
-    }
-
-    private static func number(
-        _ reader: ConfigReader, _ key: String, _ standard: Int
-    ) throws(DeployError) -> Int {
-        guard let text = reader.string(forKey: ConfigKey(key)) ?? reader.int(forKey: ConfigKey(key)).map(String.init)
-        else { return standard }
-        guard let value = Int(text), (1...1_000_000).contains(value) else {
-            throw DeployError(.invalidArgument, "\(key) '\(text)' is not a number from 1 to 1000000")
-        }
-        return value
+        let range = 1...1_000_000
+        unauthenticated = try settings.number(.unauthenticated, in: range) ?? unauthenticated
+        unauthenticatedPerAddress =
+            try settings.number(.unauthenticatedPerAddress, in: range) ?? unauthenticatedPerAddress
+        sessionsPerToken = try settings.number(.sessionsPerToken, in: range) ?? sessionsPerToken
+        failedSignIns = try settings.number(.failedSignIns, in: range) ?? failedSignIns
+        failedSignInsTotal = try settings.number(.failedSignInsTotal, in: range) ?? failedSignInsTotal
+        requestsPerAddress = try settings.number(.requestsPerAddress, in: range) ?? requestsPerAddress
+        requestsPerToken = try settings.number(.requestsPerToken, in: range) ?? requestsPerToken
     }
 }
