@@ -20,6 +20,7 @@ from harness.waiting import holds, until
 # What testssl.sh says beyond LOW, and why it stays so (see docs/threat-model.md).
 ACCEPTED = {
     "cipher_order": "every suite is a good one; the client takes what its hardware is fast at, as Mozilla recommends",
+    "engine_problem": "about the openssl that testssl.sh uses here, not about the server",
     "cert_revocation": "leaves of the own authority live 90 days, and clients pin; there is no OCSP responder",
 }
 
@@ -76,7 +77,8 @@ def custom(tmp_path):
     authority = Authority()
     certificate, key = authority.server(tmp_path, "given")
     (tmp_path / "site").mkdir()
-    with running(tmp_path / "site", settings={
+    (tmp_path / "other-ca.pem").write_text(authority.pem())
+    with running(tmp_path / "site", authority=tmp_path / "other-ca.pem", settings={
             "TIANGONG_TLS_CERTIFICATE": str(certificate), "TIANGONG_TLS_KEY": str(key)}) as site:
         yield site, authority, certificate, key
 
@@ -92,8 +94,7 @@ def test_a_given_certificate_is_replaced_while_links_stay_open(custom, tmp_path,
     assert first.issuer == authority.certificate.subject
     (tmp_path / "next").mkdir()
     new_certificate, new_key = authority.server(tmp_path / "next", "given")
-    with wire.Link(site.cloud, "/ws/operator", site.cloud.token("operator", "oscar"),
-                   context=wire.trust(site.cloud, certificate)) as link:
+    with wire.Link(site.cloud, "/ws/operator", site.cloud.token("operator", "oscar")) as link:
         new_key.replace(key)
         new_certificate.replace(certificate)
         if how == "signal":

@@ -83,9 +83,11 @@ ROOMY = {f"TIANGONG_LIMITS_{name}": "100000" for name in (
 class Cloud(Program):
     """A server with scratch data on a free port, which it keeps over restarts."""
 
-    def __init__(self, directory, settings=None):
+    def __init__(self, directory, settings=None, authority=None):
         self.data = pathlib.Path(directory) / "cloud"
         self.port = 0
+        # Whom clients believe: the server's own, unless it shows a certificate of somebody else's.
+        self.authority = pathlib.Path(authority or self.data / "tls" / "ca.pem")
         environment = (clean_environment(directory) | ROOMY | {"TIANGONG_HEARTBEAT_INTERVAL": "1"} | (settings or {}))
         super().__init__("cloud", [], directory, environment)
 
@@ -103,10 +105,6 @@ class Cloud(Program):
     @property
     def url(self):
         return f"https://127.0.0.1:{self.port}"
-
-    @property
-    def authority(self):
-        return self.data / "tls" / "ca.pem"
 
     def token(self, kind, *names, labels=(), environment="", expires=None, role="admin"):
         """The new token of one name, or a dictionary for several; operators may do everything unless told otherwise."""

@@ -10,9 +10,9 @@ from .waiting import until
 
 
 class Site:
-    def __init__(self, directory, settings=None):
+    def __init__(self, directory, settings=None, authority=None):
         self.directory = pathlib.Path(directory)
-        self.cloud = Cloud(directory, settings).start()
+        self.cloud = Cloud(directory, settings, authority).start()
         self.operator = Operator(self.cloud, directory, self.cloud.token("operator", "olga"))
         self.agents = {}
         self.policy("tests", mode="blacklist-default")
