@@ -28,7 +28,12 @@ extension AgentConfiguration {
     }
 
     /// Reads and checks all settings; throws `invalid_argument` naming the setting.
-    init(_ reader: ConfigReader) throws(DeployError) {
+    ///
+    /// - Parameters:
+    ///   - reader: All settings but those of executors, which only a file can hold.
+    ///   - file: The settings file, if there is one.
+    init(_ reader: ConfigReader, file: String? = nil) throws(DeployError) {
+        executors = try ExecutorSettings(file: file)
         let settings = Settings<Key>(reader)
         guard let url = settings.text(.serverURL) else {
             throw DeployError(

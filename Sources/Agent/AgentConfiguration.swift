@@ -4,7 +4,7 @@
 import Core
 
 /// Everything an operator can set; see tiangong-agent.yaml(5).
-struct AgentConfiguration: Sendable, Equatable {
+struct AgentConfiguration: Sendable {
     /// Where the Cloud is.
     var server: ServerEndpoint
     /// The file that holds the agent's token; nil for the one it got when it enrolled.
@@ -35,4 +35,6 @@ struct AgentConfiguration: Sendable, Equatable {
     var hostProcess: Int32
     /// `trace` to `critical`.
     var logLevel: String
+    /// Which executors there are, and what they connect to.
+    var executors: ExecutorSettings
 }

@@ -37,10 +37,12 @@ struct AgentDaemon: Sendable {
         let loops = MultiThreadedEventLoopGroup(numberOfThreads: min(2, System.coreCount))
         let policy = AgentPolicy(configuration.policyFile, logger: logger)
         let audit = AuditLog(directory.path + "/audit", logger: logger)
-        let shell = ShellExecutor(hostNamespaces: HostNamespaces(targetProcess: configuration.hostProcess))
+        let vault = SecretVault(directory: configuration.secretsDirectory)
+        let factory = ExecutorFactory(
+            hostNamespaces: HostNamespaces(targetProcess: configuration.hostProcess), vault: vault, logger: logger)
         let parts = TaskRunner.Parts(
-            executors: ExecutorRegistry([shell]),
-            admission: TaskAdmission(policy: policy, vault: SecretVault(directory: configuration.secretsDirectory)),
+            executors: try await factory.registry(configuration.executors),
+            admission: TaskAdmission(policy: policy, vault: vault),
             journal: try TaskJournal(directory.path + "/journal"), audit: audit,
             spools: SpoolStore(directory.path + "/spool", limit: configuration.spoolLimit), uplink: uplink,
             loops: loops,
@@ -53,7 +55,7 @@ struct AgentDaemon: Sendable {
         await runner.recover()
         let link = CloudLink(
             endpoint: configuration.server, credentials: credentials, enrolment: enrolment(credentials.identity),
-            registration: registration(executors: parts.executors.types), runner: runner, uplink: uplink,
+            registration: registration(parts.executors), runner: runner, uplink: uplink,
             policy: policy, audit: audit, witness: CloudWitness(audit, logger: logger), directory: directory.path,
             logger: logger)
         audit.note(.agent("agent.start", detail: ["version": .string(ProtocolVersion.product)]))
@@ -62,6 +64,7 @@ struct AgentDaemon: Sendable {
             metadata: ["version": "\(ProtocolVersion.product)", "server": "\(configuration.server.url)"])
         let records = AuditService(log: audit, policy: policy)
         await serve(link, runner, [records, PolicyReload(policy: policy)])
+        await parts.executors.shutDown()
         audit.note(.agent("agent.stop"))
         _ = audit.checkpoint()
         try? await loops.shutdownGracefully()
@@ -117,7 +120,7 @@ struct AgentDaemon: Sendable {
         }
     }
 
-    private func registration(executors: [String]) -> AgentRegister {
+    private func registration(_ executors: ExecutorRegistry) -> AgentRegister {
         var data = AgentRegister()
         data.protocol = ProtocolVersion.current
         data.hostname = HostFacts.hostname
@@ -127,7 +130,8 @@ struct AgentDaemon: Sendable {
         data.version = ProtocolVersion.product
         data.environment = configuration.environment.isEmpty ? nil : configuration.environment
         data.labels = configuration.labels.isEmpty ? nil : configuration.labels
-        data.executors = executors
+        data.executors = executors.types
+        data.executorDetails = executors.details
         data.maxConcurrency = configuration.maxConcurrency
         return data
     }

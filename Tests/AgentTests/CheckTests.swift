@@ -67,7 +67,8 @@ import Testing
                     """, to: top + "/agent.yaml")
             let problems = await check(top + "/agent.yaml").problems
             let expected = [
-                ":13: unknown setting 'colour'", ":14: max-concurrency 'many' is not", ":16: spool.limit is under",
+                ":13: unknown setting 'colour'", ":14: max-concurrency 'many' is not",
+                ":16: spool.limit '1' is not from",
                 ":17: unknown setting 'spool.Limit'; did you mean 'spool.limit'?",
                 ":19: host-namespaces.target-pid '0' is not", ":20: environment is not a single value",
                 ":21: shell.grace 'soon' is not",

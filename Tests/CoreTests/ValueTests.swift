@@ -123,7 +123,11 @@ import Testing
     @Test func `an empty or oversized command is refused`() {
         #expect(throws: DeployError.self) { try TaskSpec(command: " \n").validate() }
         #expect(throws: DeployError.self) { try TaskSpec(command: String(repeating: "x", count: 16_385)).validate() }
-        #expect(throws: DeployError.self) { try TaskSpec(type: "mysql", command: "select 1").validate() }
+        #expect(throws: DeployError.self) { try TaskSpec(type: "mysql", command: " \n").validate() }
+        #expect(throws: DeployError.self) { try TaskSpec(type: "My SQL", command: "select 1").validate() }
+        #expect(throws: DeployError.self) {
+            try TaskSpec(type: "mysql", command: "select 1", params: ["x": .null]).validate()
+        }
         #expect(throws: DeployError.self) { try TaskSpec(command: "true", timeout: 0).validate() }
     }
 }

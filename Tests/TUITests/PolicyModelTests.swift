@@ -247,7 +247,7 @@ import Testing
         #expect(text.spec.command == "a | b" && text.spec.params == ["host_namespaces": .bool(true)])
         #expect(text.selector == TargetSelector(labels: ["role": "db"]))
         #expect(try test(["--all", "--", "rm", "-rf", "a b"]).spec.command == "rm -rf 'a b'")
-        for bad in [["--", "true"], ["--all", "--type", "odd", "--", "x"], ["--all", "--", " "]] {
+        for bad in [["--", "true"], ["--all", "--type", "No Type", "--", "x"], ["--all", "--", " "]] {
             #expect(throws: DeployError.self, "\(bad)") { try test(bad) }
         }
     }

@@ -53,7 +53,7 @@ struct ConfigurationCheck {
             do throws(DeployError) {
                 let reader = try await ConfigurationStack.reader(
                     flags: overrides, file: path, environment: environment)
-                return (try AgentConfiguration(reader), problems)
+                return (try AgentConfiguration(reader, file: path), problems)
             } catch {
                 let key = Self.key(of: error)
                 problems.append(Problem(error, in: path, line: key.flatMap { settings.lines[$0] }))

@@ -51,6 +51,8 @@ struct SettingsFile {
             if let known = AgentConfiguration.Key(rawValue: full) {
                 if lines.updateValue(key.mark?.line ?? 0, forKey: known) != nil { note(key, "\(full) is given twice") }
                 check(value, of: known)
+            } else if prefix.isEmpty, ExecutorSettings.keys.contains(name) {
+                continue  // ExecutorSettings reads these as strictly
             } else if case .mapping(let inner) = value,
                 AgentConfiguration.Key.allCases.contains(where: { $0.rawValue.hasPrefix(full + ".") })
             {

@@ -44,8 +44,9 @@ struct RunCommand: AsyncParsableCommand {
 
     func run() async throws {
         do throws(DeployError) {
-            let reader = try await ConfigurationStack.reader(flags: flags, file: Self.settings(config))
-            let configuration = try AgentConfiguration(reader)
+            let file = Self.settings(config)
+            let reader = try await ConfigurationStack.reader(flags: flags, file: file)
+            let configuration = try AgentConfiguration(reader, file: file)
             let logger = try LineLogHandler.logger(program: "tiangong-agent", level: configuration.logLevel)
             try await AgentDaemon(configuration, logger: logger).run()
         } catch {

@@ -10,6 +10,8 @@ struct ExecutionContext: Sendable {
     let reference: TaskReference
     /// What to do.
     let spec: TaskSpec
+    /// Its parameters, checked.
+    let parameters: TaskParameters
     /// Where its output goes.
     let log: LogPump
     /// The secrets it names.

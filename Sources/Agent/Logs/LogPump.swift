@@ -39,6 +39,7 @@ final class LogPump: Sendable {
         var flushed = NIODeadline.uptimeNanoseconds(0)
         var timerIsSet = false
         var diskError: DeployError?
+        var isAbandoned = false
     }
 
     /// - Parameters:
@@ -156,6 +157,12 @@ final class LogPump: Sendable {
         }
         if appended { onAppend() }
     }
+
+    /// Whether nobody waits for the task's output any more: what is written now may be lost.
+    var isAbandoned: Bool { state.withLock { $0.isAbandoned } }
+
+    /// Makes those who wait for room go on; called once the task is being stopped.
+    func abandon() { state.withLock { $0.isAbandoned = true } }
 
     /// Whether more output may be read now.
     var hasRoom: Bool { state.withLock { $0.diskError == nil } && !store.isFull }

@@ -20,8 +20,10 @@ struct TaskAdmission: Sendable {
     struct Admission: Sendable {
         /// What the policy said.
         var verdict: GuardVerdict
-        /// What it named.
+        /// What it named, and what its executor needs.
         var secrets: TaskSecrets
+        /// Its parameters, checked.
+        var parameters: TaskParameters
     }
 
     /// Why a task is not started.
@@ -34,7 +36,7 @@ struct TaskAdmission: Sendable {
 
     /// Judges exactly the specification that will be run, then reads its secrets. Off the runner's actor: neither is instant.
     @concurrent
-    func admit(_ spec: TaskSpec) async throws(Refusal) -> Admission {
+    func admit(_ spec: TaskSpec, for executor: any Executor) async throws(Refusal) -> Admission {
         let verdict = policy.judge(spec)
         // Mode `audit` only watches, but it opens no way into the host.
         let entersHost = spec.params["host_namespaces"] == .bool(true)
@@ -46,7 +48,10 @@ struct TaskAdmission: Sendable {
                 verdict: verdict)
         }
         do throws(DeployError) {
-            return Admission(verdict: verdict, secrets: try vault.resolve(spec.secretReferences))
+            let references = spec.secretReferences.union(try executor.secrets(for: spec))
+            return Admission(
+                verdict: verdict, secrets: try vault.resolve(references),
+                parameters: try TaskParameters(spec, executor.schema))
         } catch {
             throw Refusal(failure: TaskFailure(error.code, error.sentence), verdict: verdict)
         }

@@ -80,7 +80,10 @@ struct RunningTask: Sendable {
                     stop.close()
                     group.cancelAll()
                 case .stopped(let reason):
-                    if reason != nil { group.cancelAll() }
+                    if reason != nil {
+                        context.log.abandon()
+                        group.cancelAll()
+                    }
                 case .timerEnded: break
                 }
             }

@@ -54,16 +54,11 @@ actor TaskRunner: Service {
     private let jobsInput: AsyncStream<TaskReference>.Continuation
     private var slots: [TaskReference: Slot] = [:]
     private var settled: [TaskReference: (spool: LogSpool, state: String)] = [:]
-    private var queue: Deque<TaskReference> = []
-    private var queuedBytes = 0
+    private var queue = TaskQueue()
     private var running = 0
     private var isStopping = false
     private var forgotten: Deque<TaskReference> = []
 
-    /// The most tasks that wait for a slot.
-    private static let queueLimit = 10_000
-    /// The most bytes of commands and parameters that wait for a slot.
-    private static let queueBytesLimit = 64 << 20
     /// How many finished attempts are remembered, so that a late duplicate is not run again.
     private static let forgottenLimit = 4096
 
@@ -88,11 +83,10 @@ actor TaskRunner: Service {
     /// Stops all tasks; those that wait are left to the Cloud, which sees that they never started.
     func stop() {
         isStopping = true
-        while let reference = queue.popFirst() {
+        for reference in queue.removeAll() {
             slots[reference] = nil
             parts.uplink.remove(reference)
         }
-        queuedBytes = 0
         for slot in slots.values where slot.phase == .running { slot.stop.request(.shutdown) }
         jobsInput.finish()
     }
@@ -120,15 +114,13 @@ actor TaskRunner: Service {
         parts.uplink.add(slot.spool)
         do throws(DeployError) {
             try create.spec.validate()
-            _ = try parts.executors.executor(for: create.type)
-            try checkQueue(adding: Self.weight(create))
+            try parts.executors.executor(for: create.type).schema.check(create.spec)
+            try queue.append(reference, create)
         } catch {
             parts.logger.notice("task rejected", metadata: ["task": "\(create.taskID)", "reason": "\(error.message)"])
             end(reference, as: .rejected, TaskFailure(error.code, error.message))
             return
         }
-        queue.append(reference)
-        queuedBytes += Self.weight(create)
         startNext()
         if slots[reference]?.phase == .queued { report(reference, "accepted") }
     }
@@ -137,9 +129,8 @@ actor TaskRunner: Service {
     func cancel(_ cancel: TaskCancel) -> Bool {
         let reference = TaskReference(taskID: cancel.taskID, attempt: cancel.attempt)
         guard let slot = slots[reference], slot.phase != .queued else {
-            if slots[reference] == nil { return repeatState(of: reference) }
-            queue.removeAll { $0 == reference }
-            queuedBytes -= slots[reference].map { Self.weight($0.create) } ?? 0
+            guard let slot = slots[reference] else { return repeatState(of: reference) }
+            queue.remove(reference, type: slot.create.type)
             end(reference, as: .canceled, TaskFailure(.canceled, "canceled before it was started"))
             return true
         }
@@ -182,9 +173,9 @@ actor TaskRunner: Service {
     // MARK: Running
 
     private func startNext() {
-        while !isStopping, running < settings.maxConcurrency, let reference = queue.popFirst() {
-            guard let slot = slots[reference] else { continue }
-            queuedBytes -= Self.weight(slot.create)
+        while !isStopping, running < settings.maxConcurrency,
+            let reference = queue.next(limit: { parts.executors.limits(of: $0).maxConcurrency })
+        {
             running += 1
             slots[reference]?.phase = .running
             jobsInput.yield(reference)
@@ -196,13 +187,13 @@ actor TaskRunner: Service {
         let startedAt = Timestamp.now()
         do throws(DeployError) {
             let executor = try parts.executors.executor(for: slot.create.type)
-            if let admission = await admission(for: slot, reference) {
+            if let admission = await admission(for: slot, executor, reference) {
                 async let recorded = parts.audit.outcome(
                     .task("task.start", slot.create, verdict: admission.verdict))
                 try await parts.journal.start(reference, at: startedAt)
                 try await recorded.get()
                 let task = RunningTask(
-                    context: context(for: slot, reference, admission.secrets, startedAt: startedAt),
+                    context: context(for: slot, reference, admission, startedAt: startedAt),
                     executor: executor, stop: slot.stop, startedAt: startedAt, verdict: admission.verdict)
                 let completion = await task.perform()
                 parts.audit.note(.ended(completion))
@@ -214,13 +205,16 @@ actor TaskRunner: Service {
             end(reference, as: .rejected, TaskFailure(error.code, error.message))
         }
         running -= 1
+        queue.ended(slot.create.type)
         startNext()
     }
 
     /// What the task is started with; nil when it was refused, and has ended by that.
-    private func admission(for slot: Slot, _ reference: TaskReference) async -> TaskAdmission.Admission? {
+    private func admission(
+        for slot: Slot, _ executor: any Executor, _ reference: TaskReference
+    ) async -> TaskAdmission.Admission? {
         do throws(TaskAdmission.Refusal) {
-            return try await parts.admission.admit(slot.create.spec)
+            return try await parts.admission.admit(slot.create.spec, for: executor)
         } catch {
             parts.logger.notice(
                 "task refused", metadata: ["task": "\(reference.taskID)", "reason": "\(error.failure.message)"])
@@ -230,15 +224,18 @@ actor TaskRunner: Service {
     }
 
     private func context(
-        for slot: Slot, _ reference: TaskReference, _ secrets: TaskSecrets, startedAt: Timestamp
+        for slot: Slot, _ reference: TaskReference, _ admission: TaskAdmission.Admission, startedAt: Timestamp
     ) -> ExecutionContext {
         let uplink = parts.uplink
         let log = LogPump(
             spool: slot.spool, store: parts.spools, limit: slot.create.logLimit ?? settings.logLimit,
-            redaction: secrets.redaction, loop: parts.loops.next(), onAppend: { uplink.logGrew(reference) })
+            redaction: admission.secrets.redaction, loop: parts.loops.next(), onAppend: { uplink.logGrew(reference) })
         let stop = slot.stop
+        var spec = slot.create.spec
+        if let most = parts.executors.limits(of: spec.type).timeout { spec.timeout = min(spec.timeout ?? most, most) }
         return ExecutionContext(
-            reference: reference, spec: slot.create.spec, log: log, secrets: secrets,
+            reference: reference, spec: spec, parameters: admission.parameters, log: log,
+            secrets: admission.secrets,
             grace: { stop.grace },
             onStart: { pid in await self.started(reference, pid: pid, at: startedAt) })
     }
@@ -301,24 +298,6 @@ actor TaskRunner: Service {
         }
         settled[reference] = (slot.spool, completion.status)
         parts.uplink.complete(completion)
-    }
-
-    private func checkQueue(adding bytes: Int) throws(DeployError) {
-        guard queue.count < Self.queueLimit, queuedBytes + bytes <= Self.queueBytesLimit else {
-            throw DeployError(
-                .unavailable, "the agent's queue is full: \(queue.count) tasks wait", hint: "run fewer tasks at once")
-        }
-    }
-
-    /// About how many bytes a waiting task holds.
-    private static func weight(_ create: TaskCreate) -> Int {
-        func size(_ value: JSONValue) -> Int {
-            if let text = value.stringValue { return text.utf8.count + 32 }
-            if let items = value.arrayValue { return items.reduce(32) { $0 + size($1) } }
-            if let members = value.objectValue { return members.reduce(32) { $0 + $1.key.utf8.count + size($1.value) } }
-            return 16
-        }
-        return 512 + create.command.utf8.count + size(.object(create.params))
     }
 
     private static func grace(_ seconds: Double) -> Duration { .seconds(min(max(seconds, 0), 3600)) }

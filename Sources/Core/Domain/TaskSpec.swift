@@ -56,18 +56,24 @@ public struct TaskSpec: Sendable, Hashable, Codable {
         logLimit = try values.decodeIfPresent(Int64.self, forKey: .logLimit)
     }
 
-    /// The largest command text, in bytes.
+    /// The largest command text of a shell task, in bytes.
     public static let maximumCommandBytes = 16_384
 
-    /// Checks ranges and the executor's parameters; throws `invalid_argument`, `too_large` or `unsupported`.
+    /// Checks ranges and, for a built-in type, the executor's parameters; those of a plugin are its agent's to check.
+    ///
+    /// Throws `invalid_argument`, `too_large` or `unsupported`.
     public func validate() throws(DeployError) {
-        guard TaskType(rawValue: type) != nil else {
-            let known = TaskType.allCases.map(\.rawValue).joined(separator: ", ")
-            throw DeployError(.unsupported, "task type '\(type.prefix(64))' is not known", hint: "use one of: \(known)")
-        }
-        guard command.utf8.count <= Self.maximumCommandBytes else {
-            throw DeployError(
-                .tooLarge, "command is over \(Self.maximumCommandBytes) bytes", hint: "send a script on stdin")
+        if let known = TaskType(rawValue: type) {
+            try known.schema.check(self)
+        } else {
+            guard ExecutorSchema.isTypeName(type) else {
+                let known = TaskType.allCases.map(\.rawValue).joined(separator: ", ")
+                throw DeployError(
+                    .unsupported, "task type '\(type.prefix(64))' is not known", hint: "use one of: \(known)")
+            }
+            guard command.utf8.count <= StatementGuard.maximumBytes else {
+                throw DeployError(.tooLarge, "command is over \(StatementGuard.maximumBytes) bytes")
+            }
         }
         guard !command.utf8.contains(0) else { throw DeployError(.invalidArgument, "command contains a NUL byte") }
         for (name, value, range) in [
@@ -83,6 +89,6 @@ public struct TaskSpec: Sendable, Hashable, Codable {
             throw DeployError(.invalidArgument, "file_id is not 1 to 64 of 0-9 A-Z a-z _ -")
         }
         if let logLimit, logLimit < 1 { throw DeployError(.invalidArgument, "log_limit is not positive") }
-        _ = try ShellParameters(self)
+        if type == TaskType.shell.rawValue { _ = try ShellParameters(self) }
     }
 }

@@ -42,7 +42,16 @@ public struct CommandGuard: Sendable {
 
     /// What the policy says about a task.
     public func judge(_ spec: TaskSpec) -> GuardVerdict {
-        var verdict = spec.type == TaskType.shell.rawValue ? shell(spec) : statement(spec)
+        var verdict: GuardVerdict
+        if spec.type == TaskType.shell.rawValue {
+            verdict = shell(spec)
+        } else if let language = StatementLanguage(rawValue: spec.type) {
+            verdict = StatementGuard.judge(
+                spec.command, type: language, lifted: Set(policy.statements), allow: allow, deny: deny,
+                mode: policy.mode)
+        } else {
+            verdict = WorkGuard.judge(spec, allow: allow, deny: deny, mode: policy.mode)
+        }
         verdict.policy = hash
         return verdict
     }
@@ -84,15 +93,5 @@ public struct CommandGuard: Sendable {
         }
         let isGiven = ["stdin", "stdin_base64"].contains { spec.params[$0] != nil && spec.params[$0] != .null }
         return isGiven ? .unknown : .none
-    }
-
-    private func statement(_ spec: TaskSpec) -> GuardVerdict {
-        guard let language = StatementLanguage(rawValue: spec.type) else {
-            return GuardVerdict(
-                .deny, rule: "type", message: "there are no rules for tasks of type '\(spec.type.prefix(64))'",
-                mode: policy.mode)
-        }
-        return StatementGuard.judge(
-            spec.command, type: language, lifted: Set(policy.statements), allow: allow, deny: deny, mode: policy.mode)
     }
 }

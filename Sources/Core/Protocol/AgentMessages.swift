@@ -25,6 +25,8 @@ public struct AgentRegister: Sendable, Equatable, Codable {
     public var labels: [String: String]?
     /// Task types it runs.
     public var executors: [String]?
+    /// What they take and where they connect to.
+    public var executorDetails: [ExecutorReport]?
     /// Tasks at once.
     public var maxConcurrency: Int?
     /// Every task it still answers for; absent means it keeps no journal.
@@ -42,6 +44,7 @@ public struct AgentRegister: Sendable, Equatable, Codable {
         case cloudHead = "cloud_head"
         case `protocol` = "protocol"
         case agentID = "agent_id"
+        case executorDetails = "executor_details"
         case maxConcurrency = "max_concurrency"
     }
 
@@ -91,6 +94,12 @@ public struct AgentRegister: Sendable, Equatable, Codable {
         try policy?.validate()
         if let executors, executors.count > 64 || executors.contains(where: { $0.utf8.count > 64 }) {
             throw DeployError(.invalidArgument, "data.executors is too long")
+        }
+        if let executorDetails {
+            guard executorDetails.count <= 64 else {
+                throw DeployError(.invalidArgument, "data.executor_details is too long")
+            }
+            for report in executorDetails { try report.validate() }
         }
         if let maxConcurrency, !(1...100_000).contains(maxConcurrency) {
             throw DeployError(.invalidArgument, "data.max_concurrency is not between 1 and 100000")

@@ -134,7 +134,7 @@ class Agent(Program):
     """An agent with scratch state, a policy file and a directory for secrets of its own."""
 
     def __init__(self, cloud, directory, name, token, url=None, options=(), settings=None,
-                 policy="mode: blacklist-default\n"):
+                 policy="mode: blacklist-default\n", executors=None, plugins=None):
         self.agent_name = name
         directory = pathlib.Path(directory)
         self.data = directory / name
@@ -147,6 +147,11 @@ class Agent(Program):
         token_file.write_text(token + "\n")
         environment = clean_environment(directory) | {
             "TIANGONG_POLICY_FILE": str(self.policy_file), "TIANGONG_SECRETS_DIRECTORY": str(self.secrets)}
+        if executors is not None or plugins is not None:
+            # JSON is YAML; what is given here is a mapping by type, as in agent.yaml(5).
+            settings_file = directory / f"{name}.yaml"
+            settings_file.write_text(json.dumps({"executors": executors or {}, "plugins": plugins or {}}))
+            options = ["--config", settings_file, *options]
         super().__init__(
             name,
             [BIN / "tiangong-agent", "run", "--server", url or cloud.url, "--ca-file", cloud.authority,

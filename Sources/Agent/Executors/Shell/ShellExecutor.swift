@@ -5,7 +5,7 @@ import Core
 
 /// Runs a command line with `/bin/sh -c`, or an argument vector, as a session of its own.
 struct ShellExecutor: Executor {
-    static var type: TaskType { .shell }
+    var schema: ExecutorSchema { TaskType.shell.schema }
 
     /// Where tasks go that ask for the host's namespaces.
     var hostNamespaces = HostNamespaces()

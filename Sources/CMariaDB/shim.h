@@ -1,0 +1,4 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <mysql.h>

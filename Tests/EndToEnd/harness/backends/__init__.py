@@ -1,0 +1,2 @@
+# Tiangong Deploy
+# SPDX-License-Identifier: Apache-2.0
