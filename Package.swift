@@ -83,7 +83,7 @@ let package = Package(
         .target(
             name: "Cloud",
             dependencies: nio + [
-                "Core", argumentParser, logging, serviceLifecycle, unixSignals,
+                "Core", "CKernel", argumentParser, logging, serviceLifecycle, unixSignals,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "GRDB", package: "GRDB.swift"),

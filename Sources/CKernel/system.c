@@ -45,6 +45,10 @@ int ck_open_beneath(int directory, const char *path, int flags, uint32_t mode, i
 
 int ck_o_path(void) { return O_PATH; }
 
+int ck_start_writeback(int file, int64_t offset, int64_t length) {
+    return sync_file_range(file, offset, length, SYNC_FILE_RANGE_WRITE);
+}
+
 int ck_memory_file(const char *name) { return (int)syscall(SYS_memfd_create, name, 1u /* MFD_CLOEXEC */); }
 
 int ck_set_dumpable(int dumpable) { return prctl(PR_SET_DUMPABLE, dumpable, 0, 0, 0); }

@@ -24,6 +24,8 @@ struct CloudConfiguration: Sendable {
     var clientLifetime = 7_776_000.0
     /// How much is taken from those who come in.
     var limits = EdgeLimits()
+    /// How many files are taken, and how long they are kept.
+    var files = FileSettings()
     /// Where the pages are served that may use a browser's session: `https://HOST:PORT`; nil for the certificate's
     /// names at the port.
     var origins: [String]?
@@ -56,6 +58,14 @@ extension CloudConfiguration {
         case failedSignInsTotal = "limits.failed-sign-ins-total"
         case requestsPerAddress = "limits.requests-per-address"
         case requestsPerToken = "limits.requests-per-token"
+        case filesDirectory = "files.directory"
+        case filesQuota = "files.quota"
+        case filesReserve = "files.reserve"
+        case filesMaximumSize = "files.maximum-size"
+        case filesRetention = "files.retention"
+        case filesFetchedRetention = "files.fetched-retention"
+        case filesUploadRetention = "files.upload-retention"
+        case filesBandwidth = "files.bandwidth"
         case heartbeatInterval = "heartbeat-interval"
         case lostAfter = "lost-after"
         case defaultExpiry = "expires-default"
@@ -84,6 +94,7 @@ extension CloudConfiguration {
         clientCertificates =
             try settings.word(.clientCertificates, ClientCertificates.Mode.self) ?? clientCertificates
         limits = try EdgeLimits(settings)
+        files = try FileSettings(settings)
         heartbeatInterval = try settings.seconds(.heartbeatInterval, in: 0.1...60) ?? heartbeatInterval
         lostAfter = try settings.seconds(.lostAfter, in: 1...year) ?? lostAfter
         defaultExpiry = try settings.seconds(.defaultExpiry, in: 1...year) ?? defaultExpiry

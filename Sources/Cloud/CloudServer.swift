@@ -54,7 +54,13 @@ struct CloudServer {
             ingest: LogIngest(store: store, feed: feed, logger: logger), certificates: certificates, audit: audit,
             replica: replica,
             heartbeatInterval: configuration.heartbeatInterval, logger: logger)
-        let service = OperatorService(store: store, tasks: tasks, feed: feed, replica: replica)
+        let files = FileService(
+            store: store,
+            storage: try DirectoryStorage(configuration.files.directory ?? "\(directory)/files"),
+            threads: FileThreads(), settings: configuration.files, logger: logger)
+        let rollouts = RolloutDispatcher(store: store, hub: hub, feed: feed, tasks: tasks, logger: logger)
+        hub.onTasksChanged { rollouts.note($0) }
+        let service = OperatorService(store: store, tasks: tasks, feed: feed, files: files, replica: replica)
         let vault = TokenVault(store: store)
         let edge = Edge(configuration.limits)
         let tls = try ServerTLS(
@@ -85,7 +91,8 @@ struct CloudServer {
             store: store, hub: hub, feed: feed, lostAfter: configuration.lostAfter, logger: logger)
         var group = ServiceGroupConfiguration(
             services: [
-                .init(service: audit), .init(service: http), .init(service: timeouts), .init(service: tls),
+                .init(service: audit), .init(service: FileSweeper(files: files)), .init(service: http),
+                .init(service: timeouts), .init(service: rollouts), .init(service: tls),
                 .init(service: certificates),
                 .init(service: CredentialWatch(store: store, hub: hub, logger: logger)), .init(service: hub),
             ],

@@ -17,6 +17,8 @@ extern "C" {
 int ck_open_beneath(int directory, const char *path, int flags, uint32_t mode, int follow);
 // O_PATH, which glibc's default headers hide.
 int ck_o_path(void);
+// Starts writing a range of a file to its disk, without waiting: what is synced later takes less long.
+int ck_start_writeback(int file, int64_t offset, int64_t length);
 // An anonymous file in memory; close-on-exec.
 int ck_memory_file(const char *name);
 // PR_SET_DUMPABLE: without it there is no core, and nobody but root may look into the process.

@@ -73,8 +73,9 @@ struct APIResponder: HTTPResponder {
         }
         guard target.pieces.first == "api" else { throw DeployError(.notFound, "there is nothing here") }
         let credentials = shown(request, context)
-        let identity = try await policy.identity(credentials, kind: .operator, from: Self.address(context))
-        guard case .operator(let principal) = identity else { throw DeployError(.forbidden, "this is for operators") }
+        let audience: TokenKind = target.pieces.dropFirst(2).first == "agent" ? .agent : .operator
+        let identity = try await policy.identity(
+            credentials, kind: audience, from: Self.address(context), certificate: PeerConnection.current?.certificate)
         PeerConnection.current?.giveBackPlace()
         guard target.pieces.count >= 2, target.pieces[1] == "v1" else {
             throw DeployError(.notFound, "there is nothing here")
@@ -83,7 +84,28 @@ struct APIResponder: HTTPResponder {
         case .unknown: throw DeployError(.notFound, "there is nothing here")
         case .otherMethod(let methods): throw HTTPFailure.method(methods)
         case .route(let route, let values):
-            return try await perform(route, request, target, values, principal, credentials)
+            switch (identity, route.audience) {
+            case (.operator(let principal), .operator):
+                return try await perform(route, request, target, values, principal, credentials)
+            case (.agent(let agent, _), .agent):
+                return try await perform(route, request, target, values, for: agent)
+            default: throw DeployError(.forbidden, "this is for others")
+            }
+        }
+    }
+
+    /// What an agent asks for one of its tasks. Its acts are recorded with the task, and its files when they are complete.
+    private func perform(
+        _ route: Route, _ request: Request, _ target: RequestTarget, _ values: [String: String], for agent: AgentID
+    ) async throws -> Response {
+        let input = try await RequestReader(route: route).input(request, target, values)
+        let contents = ContentResponder(service: service, hub: hub)
+        switch route.work {
+        case .content(.agentBundle): return try await contents.bundle(input, for: agent)
+        case .content(.agentBegin): return try await contents.agentBegin(input, from: agent)
+        case .content(.agentUpload): return try await contents.agentUpload(request, input, from: agent)
+        case .content(.agentCommit): return try await contents.agentCommit(input, from: agent)
+        default: throw DeployError(.internal, "no work for agents")
         }
     }
 
@@ -136,6 +158,11 @@ struct APIResponder: HTTPResponder {
         case .stream(.log): return try await streams.log(request, input, as: principal)
         case .stream(.events): return try await streams.events(as: principal)
         case .stream(.audit): return try await streams.audit(input, as: principal)
+        case .content(let content):
+            let contents = ContentResponder(service: service, hub: hub)
+            return content == .upload
+                ? try await contents.upload(request, input, as: principal)
+                : try await contents.download(request, input, as: principal)
         case .description: return Answer.json(.ok, OpenAPI.text)
         case .openSession: return try await openSession(principal, credentials)
         case .endSession: return try await endSession(principal, credentials)

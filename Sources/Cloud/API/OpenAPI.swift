@@ -54,9 +54,12 @@ enum OpenAPI {
     private static func operation(_ route: Route) -> JSONValue {
         var operation: [String: JSONValue] = [
             "operationId": .string(name(route)), "summary": .string(route.summary),
-            "description": .string("Needs the role `\(route.action.minimumRole.rawValue)`."),
+            "description": .string(
+                route.audience == .agent
+                    ? "For agents alone." : "Needs the role `\(route.action.minimumRole.rawValue)`."),
             "tags": .array([.string(String(route.pieces.first ?? ""))]), "responses": .object(responses(route)),
             "x-action": .string(route.action.rawValue), "x-minimum-role": .string(route.action.minimumRole.rawValue),
+            "x-audience": .string(route.audience.rawValue),
         ]
         let parameters = parameters(route)
         if !parameters.isEmpty { operation["parameters"] = .array(parameters) }
@@ -68,6 +71,10 @@ enum OpenAPI {
             ])
         case .optional(let name):
             operation["requestBody"] = .object(["content": content("application/json", .reference(name))])
+        case .bytes:
+            operation["requestBody"] = .object([
+                "required": .bool(true), "content": content("application/octet-stream", .text()),
+            ])
         }
         return .object(operation)
     }

@@ -44,6 +44,18 @@ extension OperatorService {
         case .taskCancel(let request): return OperatorReply(try await cancel(request, as: principal))
         case .logOpen(let request): return OperatorReply(try await logState(request.taskID, as: principal))
         case .logClose, .eventsOpen: return OperatorReply(NoParameters())
+        case .fileList(let query): return OperatorReply(try await fileList(query, as: principal))
+        case .fileShow(let query): return OperatorReply(try await file(query.id, as: principal))
+        case .fileRemove(let query): return try await done { try await removeFile(query.id, as: principal) }
+        case .fileBegin(let begin):
+            return OperatorReply(try await files.begin(begin, by: FileService.Owner(principal)).info)
+        case .fileCommit(let commit):
+            return OperatorReply(try await files.commit(commit, by: FileService.Owner(principal)))
+        case .filePut(let begin, let bytes):
+            return OperatorReply(try await files.put(begin, bytes, by: FileService.Owner(principal)))
+        case .fileChunk: throw DeployError(.unsupported, "file_chunk is for links")
+        case .uploadList: return OperatorReply(try await uploads(as: principal))
+        case .uploadRemove(let query): return try await done { try await removeUpload(query.id, as: principal) }
         case .policyList: return OperatorReply(try await policies(as: principal))
         case .policyShow(let query): return OperatorReply(try await policy(query.id, as: principal))
         case .policyPut(let put): return OperatorReply(try await putPolicy(put, as: principal))

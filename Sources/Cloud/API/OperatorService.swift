@@ -8,6 +8,7 @@ struct OperatorService: Sendable {
     let store: Store
     let tasks: TaskManager
     let feed: LogFeed
+    let files: FileService
     let replica: String
 
     func info(_ principal: Principal) -> ServerInfo {
@@ -192,7 +193,7 @@ struct OperatorService: Sendable {
         return id
     }
 
-    private static func unique<Kind>(
+    static func unique<Kind>(
         _ noun: String, _ prefix: String, _ valid: Identifier<Kind>?, find: (String) throws -> [Identifier<Kind>]
     ) throws -> Identifier<Kind>? {
         guard valid != nil, prefix.utf8.count >= 4 else {

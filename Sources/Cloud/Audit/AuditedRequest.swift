@@ -38,6 +38,11 @@ extension OperatorRequest {
             record.task = cancel.taskID.map { Self.bounded($0) }
             record.run = cancel.runID.map { Self.bounded($0) }
         case .logOpen(let open): record.task = Self.bounded(open.taskID)
+        case .fileBegin(let begin): add("name", begin.name ?? begin.uploadID?.rawValue, to: &record)
+        case .filePut(let begin, _): add("name", begin.name, to: &record)
+        case .fileChunk(let head, _): add("upload", head.uploadID.rawValue, to: &record)
+        case .fileCommit(let commit): add("upload", commit.uploadID.rawValue, to: &record)
+        case .fileRemove(let query), .uploadRemove(let query): add("file", query.id, to: &record)
         case .agentUpdate(let update): record.agent = Self.bounded(update.id)
         case .agentRemove(let query): record.agent = Self.bounded(query.id)
         case .policyPut(let put): add("name", put.name, to: &record)

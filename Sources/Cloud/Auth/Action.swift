@@ -16,6 +16,10 @@ enum Action: String, Sendable, CaseIterable {
     case taskCancel = "task.cancel"
     case logRead = "log.read"
     case eventsRead = "events.read"
+    case fileList = "file.list"
+    case fileRead = "file.read"
+    case fileWrite = "file.write"
+    case fileRemove = "file.remove"
     case policyRead = "policy.read"
     case policyTest = "policy.test"
     case policyWrite = "policy.write"
@@ -32,8 +36,9 @@ enum Action: String, Sendable, CaseIterable {
     /// The least role that may do it.
     var minimumRole: Role {
         switch self {
-        case .serverInfo, .agentRead, .runRead, .taskRead, .logRead, .eventsRead, .policyRead, .policyTest: .viewer
-        case .runCreate, .taskCancel: .operator
+        case .serverInfo, .agentRead, .runRead, .taskRead, .logRead, .eventsRead, .fileList, .policyRead, .policyTest:
+            .viewer
+        case .runCreate, .taskCancel, .fileRead, .fileWrite, .fileRemove: .operator
         case .policyWrite, .auditRead, .auditExport, .auditVerify: .approver
         case .agentUpdate, .agentRemove, .operatorRead, .operatorWrite, .tokenRead, .tokenWrite, .enrolmentRead,
             .enrolmentWrite:
@@ -44,10 +49,11 @@ enum Action: String, Sendable, CaseIterable {
     /// Whether it is written to the audit also when it succeeds; refusals always are.
     var isAudited: Bool {
         switch self {
-        case .serverInfo, .agentRead, .runRead, .taskRead, .eventsRead, .policyRead, .policyTest, .operatorRead,
-            .tokenRead, .enrolmentRead:
+        case .serverInfo, .agentRead, .runRead, .taskRead, .eventsRead, .fileList, .policyRead, .policyTest,
+            .operatorRead, .tokenRead, .enrolmentRead:
             false
-        case .agentUpdate, .agentRemove, .runCreate, .taskCancel, .logRead, .policyWrite, .auditRead, .auditExport,
+        case .agentUpdate, .agentRemove, .runCreate, .taskCancel, .logRead, .fileRead, .fileWrite, .fileRemove,
+            .policyWrite, .auditRead, .auditExport,
             .auditVerify, .operatorWrite, .tokenWrite, .enrolmentWrite:
             true
         }
@@ -73,6 +79,9 @@ extension OperatorRequestType {
         case .taskCancel: .taskCancel
         case .logOpen, .logClose: .logRead
         case .eventsOpen: .eventsRead
+        case .fileList, .fileShow, .uploadList: .fileList
+        case .fileBegin, .fileChunk, .fileCommit, .filePut, .uploadRemove: .fileWrite
+        case .fileRemove: .fileRemove
         case .policyList, .policyShow: .policyRead
         case .policyPut, .policyRemove: .policyWrite
         case .policyTest: .policyTest

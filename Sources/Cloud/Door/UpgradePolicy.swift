@@ -44,10 +44,14 @@ struct UpgradePolicy: Sendable {
 
     /// The identity behind what a request shows; throws `unauthenticated`, `forbidden` or `rate_limited`.
     func identity(
-        _ shown: ShownCredentials, kind: TokenKind, from address: String
+        _ shown: ShownCredentials, kind: TokenKind, from address: String, certificate: ClientCertificate? = nil
     ) async throws(DeployError) -> Identity {
         try edge.requests.spend(address: address)
-        return try await signIn(from: address) { try await credential(shown, kind: kind, from: address) }
+        return try await signIn(from: address) {
+            let identity = try await credential(shown, kind: kind, from: address)
+            if kind == .agent { try check(certificate, for: identity) }
+            return identity
+        }
     }
 
     /// One try to sign in. A failed one costs; a good credential is never made to wait for the failures of others.

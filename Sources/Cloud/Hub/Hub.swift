@@ -12,6 +12,7 @@ final class Hub: Sendable, Service {
         var agents: [AgentID: AgentSession] = [:]
         var operators: [ObjectIdentifier: any OperatorListener] = [:]
         var stopping = false
+        var taskListener: (@Sendable ([TaskRecord]) -> Void)?
     }
 
     private let state = Mutex(State())
@@ -67,9 +68,16 @@ final class Hub: Sendable, Service {
         for session in state.withLock({ Array($0.operators.values) }) { session.changes.note(agents: agents) }
     }
 
-    /// Tells every operator who listens that tasks changed.
+    /// Tells every operator who listens, and the part of the Cloud that does, that tasks changed.
     func announce(_ tasks: [TaskRecord]) {
-        for session in state.withLock({ Array($0.operators.values) }) { session.changes.note(tasks: tasks) }
+        let (operators, listener) = state.withLock { (Array($0.operators.values), $0.taskListener) }
+        for session in operators { session.changes.note(tasks: tasks) }
+        listener?(tasks)
+    }
+
+    /// Calls `body` with every task that changes, from now on.
+    func onTasksChanged(_ body: @escaping @Sendable ([TaskRecord]) -> Void) {
+        state.withLock { $0.taskListener = body }
     }
 
     /// Tells every operator who reached an agent where it is now; nil when it was removed.

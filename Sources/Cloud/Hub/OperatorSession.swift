@@ -11,6 +11,7 @@ final class OperatorSession: OperatorListener {
     let changes = ChangeFeed()
     let principal: Principal
     private let service: OperatorService
+    private let uploads: LinkUploads
     private let viewers = Mutex<[TaskID: (viewer: LogViewer, agent: AgentID)]>([:])
     /// Why this link ends after the answer it is about to send.
     private let ending = Mutex<CloseReason?>(nil)
@@ -27,6 +28,7 @@ final class OperatorSession: OperatorListener {
         self.link = link
         self.principal = principal
         self.service = service
+        uploads = LinkUploads(service.files, principal: principal)
         (jobs, work) = AsyncStream.makeStream()
     }
 
@@ -96,7 +98,34 @@ final class OperatorSession: OperatorListener {
         case .eventsOpen:
             await send(try await service.answer(request, as: principal).frame(id))
             if changes.open() { work.yield { await self.sendChanges() } }
+        case .fileBegin(let begin):
+            let info = try await service.audited(request, as: principal) { try await uploads.begin(begin) }
+            await send(OperatorMessage.reply(id: id, info))
+        case .fileChunk(let head, let bytes):
+            // The bytes of an upload that was let in; what it brings is recorded when it is complete.
+            try principal.require(request.action)
+            if let credit = try await uploads.take(head, bytes) { await send(OperatorMessage.creditFrame(credit)) }
+        case .fileCommit(let commit):
+            await beside(request, id) { try await self.uploads.commit(commit) }
+        case .filePut(let begin, let bytes):
+            await beside(request, id) { try await self.uploads.put(begin, bytes) }
         default: await send(try await service.answer(request, as: principal).frame(id))
+        }
+    }
+
+    /// Answers a request beside those that follow it, so that many share the disk's and the database's syncs.
+    private func beside(
+        _ request: OperatorRequest, _ id: String, _ act: @escaping @Sendable () async throws -> FileInfo
+    ) async {
+        await uploads.slots.take()
+        work.yield {
+            defer { self.uploads.slots.give() }
+            do {
+                let file = try await self.service.audited(request, as: self.principal, act)
+                await self.send(OperatorMessage.reply(id: id, file))
+            } catch {
+                await self.send(OperatorMessage.errorFrame(id: id, DeployError(wrapping: error)))
+            }
         }
     }
 

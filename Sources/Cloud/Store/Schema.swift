@@ -68,6 +68,7 @@ enum Schema {
             """,
         ]),
         security,
+        files,
     ]
 
     /// Who may do what, what may run where, and the record of it.
@@ -149,6 +150,30 @@ enum Schema {
                 }
             }
         })
+
+    /// Stored files, how far tasks have come, and runs that go over their targets in batches.
+    private static let files = Migration(statements: [
+        """
+        CREATE TABLE contents (
+          sha256 TEXT PRIMARY KEY, size BIGINT NOT NULL, location TEXT NOT NULL, created_at BIGINT NOT NULL)
+        """,
+        """
+        CREATE TABLE files (
+          id TEXT PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL REFERENCES contents (sha256),
+          size BIGINT NOT NULL, environment TEXT, actor TEXT NOT NULL, created_at BIGINT NOT NULL, expires_at BIGINT,
+          keep BIGINT, task_id TEXT)
+        """,
+        "CREATE INDEX files_by_time ON files (created_at, id)",
+        "CREATE INDEX files_by_content ON files (sha256)",
+        "CREATE INDEX files_by_expiry ON files (expires_at)",
+        "CREATE TABLE run_files (run_id TEXT NOT NULL, file_id TEXT NOT NULL, PRIMARY KEY (run_id, file_id))",
+        "CREATE INDEX run_files_by_file ON run_files (file_id)",
+        "ALTER TABLE tasks ADD COLUMN progress_done BIGINT",
+        "ALTER TABLE tasks ADD COLUMN progress_total BIGINT",
+        "ALTER TABLE tasks ADD COLUMN held BIGINT NOT NULL DEFAULT 0",
+        "CREATE INDEX tasks_by_hold ON tasks (held, run_id)",
+        "ALTER TABLE runs ADD COLUMN rollout TEXT",
+    ])
 
     /// Applies what is missing, each step whole or not at all.
     ///

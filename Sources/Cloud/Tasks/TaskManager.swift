@@ -26,6 +26,7 @@ struct TaskManager: Sendable {
     /// Stores a run and its tasks, hands them to the agents that are here, and returns them as stored.
     func create(_ request: RunCreate, as principal: Principal) async throws -> RunDetail {
         try request.spec.validate()
+        try request.rollout?.validate()
         guard !request.selector.isEmpty else {
             throw DeployError(.invalidArgument, "no target", hint: "name agents with -a, labels with -l, or --all")
         }
@@ -59,7 +60,8 @@ struct TaskManager: Sendable {
             try RunTable.releaseKey(actor: actor, idempotencyKey: key, transaction)
             return nil
         }
-        guard run.spec == request.spec, run.target == request.selector.description else {
+        let spec = try FileTable.complete(request.spec, as: principal, transaction)
+        guard run.spec == spec, run.target == request.selector.description, run.rollout == request.rollout else {
             throw DeployError(
                 .conflict, "the idempotency key belongs to another command or other targets", hint: "use a new key")
         }
@@ -92,19 +94,26 @@ struct TaskManager: Sendable {
         let actor = principal.name
         let agents = try targets(request.selector, as: principal, transaction)
         try Self.checkExecutors(request.spec.type, agents)
-        let judgement = try RunGuard.check(request.spec, agents, policies, transaction)
+        let spec = try FileTable.complete(request.spec, as: principal, transaction)
+        let judgement = try RunGuard.check(spec, agents, policies, transaction)
         let now = Timestamp.now()
         let wait = request.spec.expiresIn ?? defaultExpiry
-        let run = RunRecord(
-            id: .random(), spec: request.spec, target: request.selector.description, actor: actor, createdAt: now)
+        var run = RunRecord(
+            id: .random(), spec: spec, target: request.selector.description, actor: actor, createdAt: now)
+        run.rollout = request.rollout
         try RunTable.insert(run, idempotencyKey: request.idempotencyKey, transaction)
+        try FileTable.use(spec, in: run.id, transaction)
+        let width = try request.rollout?.width(of: agents.count) ?? agents.count
         var epochs: [AgentID: Int64] = [:]
-        let tasks = try agents.map { agent in
+        let tasks = try agents.enumerated().map { index, agent in
             var task = TaskRecord(
                 id: .random(), runID: run.id, agentID: agent.id, agentName: agent.name, type: request.spec.type,
                 command: request.spec.command, actor: actor, createdAt: now,
                 expiresAt: now.adding(milliseconds: Int64(wait * 1000)))
-            if let session = hub.session(of: agent.id), session.epoch == agent.epoch {
+            if index >= width {
+                task.held = true
+                task.agentOnline = agent.status == .online
+            } else if let session = hub.session(of: agent.id), session.epoch == agent.epoch {
                 epochs[agent.id] = session.epoch
                 task.state = .dispatched
                 task.dispatchedAt = now
@@ -150,7 +159,7 @@ struct TaskManager: Sendable {
     /// found the task undelivered and sees to it.
     private func deliver(_ detail: RunDetail, over epochs: [AgentID: Int64]) async {
         for task in detail.tasks {
-            guard let session = hub.session(of: task.agentID) else { continue }
+            guard task.held != true, let session = hub.session(of: task.agentID) else { continue }
             if task.state == .pending {
                 await dispatchPending(session)
             } else if session.epoch == epochs[task.agentID] {
@@ -226,8 +235,14 @@ struct TaskManager: Sendable {
                 task.attempt == report.attempt ?? 1
             else { throw DeployError(.notFound, "task \(report.taskID) is not this agent's") }
             guard report.state == "running" else { return (task, nil) }
-            let changed = try TaskTable.apply(.started, to: task, transaction) {
+            var changed = try TaskTable.apply(.started, to: task, transaction) {
                 $0.startedAt = report.startedAt ?? .now()
+            }
+            if let progress = report.progress, progress.done >= 0, progress.total ?? 0 >= 0 {
+                let current = changed ?? task
+                try TaskTable.setProgress(progress, of: current, transaction)
+                changed = current
+                changed?.progress = progress
             }
             return (task, changed)
         } finish: { [hub] result in

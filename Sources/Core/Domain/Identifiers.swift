@@ -81,6 +81,10 @@ public enum TaskKind {}
 public enum CredentialKind {}
 /// Marks an identifier of an enrolment token.
 public enum EnrolmentKind {}
+/// Marks an identifier of a stored file.
+public enum FileKind {}
+/// Marks an identifier of an upload that is not complete.
+public enum UploadKind {}
 
 /// Names one agent for ever.
 public typealias AgentID = Identifier<AgentKind>
@@ -92,3 +96,7 @@ public typealias TaskID = Identifier<TaskKind>
 public typealias TokenID = Identifier<CredentialKind>
 /// Names one enrolment token.
 public typealias EnrolmentID = Identifier<EnrolmentKind>
+/// Names one stored file.
+public typealias FileID = Identifier<FileKind>
+/// Names one upload that is not complete.
+public typealias UploadID = Identifier<UploadKind>

@@ -60,9 +60,13 @@ public struct TaskRecord: Sendable, Hashable, Codable, Identifiable {
     public var logSeq: Int64?
     /// Whether its agent was connected when this record was read.
     public var agentOnline: Bool
+    /// How far it has come, where its executor tells.
+    public var progress: TaskProgress?
+    /// Whether it waits for its turn in a run that goes over its targets in batches.
+    public var held: Bool?
 
     enum CodingKeys: String, CodingKey {
-        case id, attempt, state, type, command, actor, signal, error, result
+        case id, attempt, state, type, command, actor, signal, error, result, progress, held
         case runID = "run_id"
         case agentID = "agent_id"
         case agentName = "agent_name"
@@ -98,6 +102,7 @@ public struct TaskRecord: Sendable, Hashable, Codable, Identifiable {
     /// The state in words, with what an operator needs to know beside it.
     public var stateText: String {
         switch state {
+        case .pending where held == true: "waiting for its batch"
         case .pending: agentOnline ? "pending" : "waiting for agent"
         case .running where !agentOnline, .dispatched where !agentOnline: "\(state.rawValue) (agent offline)"
         default: state.rawValue
@@ -119,9 +124,11 @@ public struct RunRecord: Sendable, Hashable, Codable, Identifiable {
     public var createdAt: Timestamp
     /// How many of its tasks are in each state.
     public var counts: [String: Int]
+    /// How it goes over its targets; nil for all at once.
+    public var rollout: Rollout?
 
     enum CodingKeys: String, CodingKey {
-        case id, spec, target, actor, counts
+        case id, spec, target, actor, counts, rollout
         case createdAt = "created_at"
     }
 

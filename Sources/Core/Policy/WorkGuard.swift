@@ -13,7 +13,19 @@ enum WorkGuard {
                 .deny, rule: "type", message: "there are no rules for tasks of type '\(spec.type.prefix(64))'",
                 mode: mode)
         }
-        return lists([canonical(spec)], allow: allow, deny: deny, mode: mode)
+        guard spec.type == TaskType.file.rawValue else {
+            return lists([canonical(spec)], allow: allow, deny: deny, mode: mode)
+        }
+        do throws(DeployError) {
+            let file = try FileParameters(spec)
+            if let found = FileRules.finding(file) {
+                return GuardVerdict(
+                    .deny, rule: found.rule, message: found.message, commands: FileRules.lines(file), mode: mode)
+            }
+            return lists(FileRules.lines(file), allow: allow, deny: deny, mode: mode)
+        } catch {
+            return GuardVerdict(.deny, rule: "file.syntax", message: error.message, mode: mode)
+        }
     }
 
     /// What the lists say about canonical lines.

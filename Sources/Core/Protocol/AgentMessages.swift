@@ -153,20 +153,26 @@ public struct TaskStatusReport: Sendable, Equatable, Codable {
     public var pid: Int?
     /// When it started, by the agent's clock.
     public var startedAt: Timestamp?
+    /// How far it has come, with `running`; told at most once a second.
+    public var progress: TaskProgress?
 
     enum CodingKeys: String, CodingKey {
-        case attempt, state, pid
+        case attempt, state, pid, progress
         case taskID = "task_id"
         case startedAt = "started_at"
     }
 
     /// A report.
-    public init(taskID: TaskID, attempt: Int?, state: String, pid: Int? = nil, startedAt: Timestamp? = nil) {
+    public init(
+        taskID: TaskID, attempt: Int?, state: String, pid: Int? = nil, startedAt: Timestamp? = nil,
+        progress: TaskProgress? = nil
+    ) {
         self.taskID = taskID
         self.attempt = attempt
         self.state = state
         self.pid = pid
         self.startedAt = startedAt
+        self.progress = progress
     }
 }
 

@@ -20,6 +20,15 @@ public enum OperatorRequestType: String, Sendable, CaseIterable {
     case logOpen = "log_open"
     case logClose = "log_close"
     case eventsOpen = "events_open"
+    case fileList = "file_list"
+    case fileShow = "file_show"
+    case fileRemove = "file_remove"
+    case fileBegin = "file_begin"
+    case fileChunk = "file_chunk"
+    case fileCommit = "file_commit"
+    case filePut = "file_put"
+    case uploadList = "upload_list"
+    case uploadRemove = "upload_remove"
     case policyList = "policy_list"
     case policyShow = "policy_show"
     case policyPut = "policy_put"
@@ -49,6 +58,7 @@ public enum OperatorMessageType: String, Sendable, CaseIterable {
     case agentChanged = "agent_changed"
     case agentRemoved = "agent_removed"
     case taskChanged = "task_changed"
+    case fileCredit = "file_credit"
 }
 
 /// What an agent may send.
@@ -97,6 +107,15 @@ extension OperatorRequest {
         case .logOpen: .logOpen
         case .logClose: .logClose
         case .eventsOpen: .eventsOpen
+        case .fileList: .fileList
+        case .fileShow: .fileShow
+        case .fileRemove: .fileRemove
+        case .fileBegin: .fileBegin
+        case .fileChunk: .fileChunk
+        case .fileCommit: .fileCommit
+        case .filePut: .filePut
+        case .uploadList: .uploadList
+        case .uploadRemove: .uploadRemove
         case .policyList: .policyList
         case .policyShow: .policyShow
         case .policyPut: .policyPut

@@ -33,6 +33,24 @@ public enum OperatorRequest: Sendable, Equatable {
     case agentUpdate(AgentUpdate)
     /// `agent_remove` → ``NoParameters``.
     case agentRemove(ObjectQuery)
+    /// `file_list` → ``Page`` of ``FileInfo``.
+    case fileList(FileListQuery)
+    /// `file_show` → ``FileInfo``.
+    case fileShow(ObjectQuery)
+    /// `file_remove` → ``NoParameters``.
+    case fileRemove(ObjectQuery)
+    /// `file_begin` → ``UploadInfo``; then `file_credit` as bytes are written.
+    case fileBegin(FileBegin)
+    /// `file_chunk` with bytes, no answer unless it fails.
+    case fileChunk(FileChunkHead, ByteBuffer)
+    /// `file_commit` → ``FileInfo``.
+    case fileCommit(FileCommit)
+    /// `file_put` with all bytes of a small file → ``FileInfo``.
+    case filePut(FileBegin, ByteBuffer)
+    /// `upload_list` → ``Page`` of ``UploadInfo``.
+    case uploadList
+    /// `upload_remove` → ``NoParameters``.
+    case uploadRemove(ObjectQuery)
     /// `policy_list` → ``Page`` of ``PolicyRecord``.
     case policyList
     /// `policy_show` → ``PolicyRecord``.
@@ -97,6 +115,15 @@ public enum OperatorRequest: Sendable, Equatable {
         case .logOpen: .logOpen(try envelope.data())
         case .logClose: .logClose(try envelope.data())
         case .eventsOpen: .eventsOpen
+        case .fileList: .fileList(try envelope.data())
+        case .fileShow: .fileShow(try envelope.data())
+        case .fileRemove: .fileRemove(try envelope.data())
+        case .fileBegin: .fileBegin(try envelope.data())
+        case .fileChunk: .fileChunk(try envelope.data(), try content(envelope, FileTransfer.chunk))
+        case .fileCommit: .fileCommit(try envelope.data())
+        case .filePut: .filePut(try envelope.data(), try content(envelope, FileTransfer.smallFile))
+        case .uploadList: .uploadList
+        case .uploadRemove: .uploadRemove(try envelope.data())
         case .agentUpdate: .agentUpdate(try envelope.data())
         case .agentRemove: .agentRemove(try envelope.data())
         case .policyList: .policyList
@@ -121,6 +148,16 @@ public enum OperatorRequest: Sendable, Equatable {
         }
     }
 
+    private static func content(_ envelope: IncomingEnvelope, _ limit: Int) throws(DeployError) -> ByteBuffer {
+        guard let payload = envelope.payload else {
+            throw DeployError(.protocolError, "\(envelope.head.type) comes in a binary frame with bytes behind it")
+        }
+        guard payload.readableBytes <= limit else {
+            throw DeployError(.tooLarge, "\(envelope.head.type) has over \(limit) bytes")
+        }
+        return payload
+    }
+
     /// Writes the frame.
     public func frame(id: String) -> WireFrame {
         switch self {
@@ -136,6 +173,15 @@ public enum OperatorRequest: Sendable, Equatable {
         case .logOpen(let data): FrameBuilder.frame(type.rawValue, id: id, data)
         case .logClose(let data): FrameBuilder.frame(type.rawValue, id: id, data)
         case .eventsOpen: FrameBuilder.frame(type.rawValue, id: id, NoParameters())
+        case .fileList(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .fileShow(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .fileRemove(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .fileBegin(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .fileChunk(let data, let payload): FrameBuilder.frame(type.rawValue, id: id, data, payload: payload)
+        case .fileCommit(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .filePut(let data, let payload): FrameBuilder.frame(type.rawValue, id: id, data, payload: payload)
+        case .uploadList: FrameBuilder.frame(type.rawValue, id: id, NoParameters())
+        case .uploadRemove(let data): FrameBuilder.frame(type.rawValue, id: id, data)
         case .agentUpdate(let data): FrameBuilder.frame(type.rawValue, id: id, data)
         case .agentRemove(let data): FrameBuilder.frame(type.rawValue, id: id, data)
         case .policyList: FrameBuilder.frame(type.rawValue, id: id, NoParameters())
@@ -184,6 +230,8 @@ public enum OperatorMessage: Sendable {
     case agentRemoved(AgentID)
     /// A task changed state.
     case taskChanged(TaskRecord)
+    /// So much of an upload is written.
+    case fileCredit(FileCredit)
 
     /// An answer whose data is not yet decoded.
     public struct Reply: Sendable {
@@ -220,6 +268,7 @@ public enum OperatorMessage: Sendable {
             }
             return .agentRemoved(id)
         case .taskChanged: return .taskChanged(try envelope.data())
+        case .fileCredit: return .fileCredit(try envelope.data())
         case nil: throw DeployError(.unsupported, "type '\(envelope.head.type)' is not one the Cloud may send")
         }
     }
@@ -259,6 +308,9 @@ public enum OperatorMessage: Sendable {
 
     /// The frame of a changed task.
     public static func taskFrame(_ task: TaskRecord) -> WireFrame { frame(.taskChanged, task) }
+
+    /// The frame of what is written of an upload.
+    public static func creditFrame(_ credit: FileCredit) -> WireFrame { frame(.fileCredit, credit) }
 }
 
 extension TaskLogHeader {

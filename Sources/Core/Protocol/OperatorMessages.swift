@@ -67,18 +67,24 @@ public struct RunCreate: Sendable, Equatable, Codable {
     public var idempotencyKey: String?
     /// Follow every task's log on this link from the start, as `log_open` does.
     public var follow: Bool?
+    /// How it goes over its targets; nil for all at once.
+    public var rollout: Rollout?
 
     enum CodingKeys: String, CodingKey {
-        case selector, spec, follow
+        case selector, spec, follow, rollout
         case idempotencyKey = "idempotency_key"
     }
 
     /// A request.
-    public init(selector: TargetSelector, spec: TaskSpec, idempotencyKey: String? = nil, follow: Bool? = nil) {
+    public init(
+        selector: TargetSelector, spec: TaskSpec, idempotencyKey: String? = nil, follow: Bool? = nil,
+        rollout: Rollout? = nil
+    ) {
         self.selector = selector
         self.spec = spec
         self.idempotencyKey = idempotencyKey
         self.follow = follow
+        self.rollout = rollout
     }
 }
 

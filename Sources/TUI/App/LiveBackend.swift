@@ -97,7 +97,7 @@ actor LiveBackend: ConsoleBackend {
         case .taskChanged(let task): [.taskChanged(task)]
         case .log(let task, let attempt, let chunk): piece(task, attempt, chunk)
         case .logEnd(let state): logs.removeValue(forKey: state.task.id) == nil ? nil : [.logEnd(state.task)]
-        case .reply, .error: nil
+        case .reply, .error, .fileCredit: nil
         }
     }
 

@@ -253,7 +253,8 @@ public final class OperatorClient: Sendable {
         case .reply(let reply): settle(reply.id, .success(reply))
         case .error(let id?, let error) where id != Self.serverInfoID: settle(id, .failure(error))
         case .error(_, let error): throw error
-        case .log, .logEnd, .agentChanged, .agentRemoved, .taskChanged: _ = await events.send(.message(message))
+        case .log, .logEnd, .agentChanged, .agentRemoved, .taskChanged, .fileCredit:
+            _ = await events.send(.message(message))
         }
     }
 

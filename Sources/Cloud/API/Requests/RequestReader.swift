@@ -69,6 +69,14 @@ struct RequestReader {
         switch route.body {
         case .required(let name): schema = name
         case .optional(let name): (schema, mayBeEmpty) = (name, true)
+        case .bytes:
+            // Read where it goes; a compressed one would not be what was meant.
+            guard request.headers[values: .contentEncoding].allSatisfy({ $0.lowercased() == "identity" }) else {
+                throw HTTPFailure(
+                    DeployError(.unsupported, "an encoded body is not taken"), status: .unsupportedMediaType,
+                    closes: true)
+            }
+            return [:]
         case .none:
             for try await part in request.body where part.readableBytes > 0 {
                 throw HTTPFailure(DeployError(.invalidArgument, "this request takes no body"), closes: true)

@@ -26,6 +26,8 @@ struct Route: Sendable {
         case required(String)
         /// The same, or no body at all.
         case optional(String)
+        /// Content, as it is.
+        case bytes
     }
 
     /// What answers it.
@@ -34,6 +36,8 @@ struct Route: Sendable {
         case ask(@Sendable (RouteInput) throws(DeployError) -> OperatorRequest, show: Show = .whole)
         /// A response that goes on for as long as there is something to send.
         case stream(Stream)
+        /// Content is sent or taken.
+        case content(Content)
         /// This description.
         case description
         /// Opens or ends the cookie session of a browser.
@@ -51,11 +55,16 @@ struct Route: Sendable {
 
     enum Stream: Sendable { case log, events, audit }
 
+    /// Content of files, in either direction; of operators, and of agents for their tasks.
+    enum Content: Sendable { case download, upload, agentBundle, agentBegin, agentUpload, agentCommit }
+
     let method: HTTPRequest.Method
     /// The path below ``Route/root``, with `{name}` for parameters.
     let path: String
     let summary: String
     let action: Action
+    /// Whose credential it takes.
+    var audience = TokenKind.operator
     var parameters: [Parameter] = []
     var body = Body.none
     /// Whether the header `Idempotency-Key` is understood.
@@ -111,6 +120,8 @@ extension Route.Parameter {
             Route.Parameter("task_id", .id, "The whole id of a task."),
             Route.Parameter("token_id", .id, "The whole id of a token."),
             Route.Parameter("enrolment_id", .id, "The whole id of an enrolment token."),
+            Route.Parameter("file_id", .id, "The whole id of a file."),
+            Route.Parameter("upload_id", .id, "The whole id of an upload."),
             Route.Parameter("policy_name", .id, "The name of a policy."),
             Route.Parameter("operator_name", .name, "The name of an operator."),
             Route.Parameter("seq", .integer(1...Int64.max), "The position of a record in the Cloud's audit."),

@@ -6,7 +6,7 @@ import HTTPTypes
 
 /// Every route of the API.
 enum RouteTable {
-    static let all: [Route] = server + agents + work + policies + audit + identities
+    static let all: [Route] = server + agents + work + files + agentFiles + policies + audit + identities
 
     /// What a request is for.
     enum Match: Sendable {

@@ -5,7 +5,7 @@ import Core
 
 /// Every named shape of the API: what the messages of Core look like as JSON.
 enum Shapes {
-    static let all: [String: Shape] = Dictionary(uniqueKeysWithValues: work + rules + identities + plain)
+    static let all: [String: Shape] = Dictionary(uniqueKeysWithValues: work + files + rules + identities + plain)
 
     private static let labels = Shape.map(.text(0...128))
     private static let count = Shape.integer(0...Int64.max)
@@ -54,7 +54,14 @@ enum Shapes {
             "RunCreate",
             .object([
                 .init("selector", .reference("Selector"), required: true),
-                .init("spec", .reference("TaskSpec"), required: true),
+                .init("spec", .reference("TaskSpec"), required: true), .init("rollout", .reference("Rollout")),
+            ])
+        ),
+        (
+            "Rollout",
+            .object([
+                .init("batch", .text(1...16), "Tasks at once: a number, or a share of all such as 25%."),
+                .init("stop_after", .integer(1...1_000_000), "Failures after which no further task begins."),
             ])
         ),
         (
@@ -73,6 +80,7 @@ enum Shapes {
                 .init("target", .text(), required: true, "The selector as it was typed."),
                 .init("actor", .text(), required: true), .init("created_at", .time, required: true),
                 .init("counts", .map(count), required: true, "How many tasks are in each state."),
+                .init("rollout", .reference("Rollout")),
             ])
         ),
         (
@@ -90,6 +98,10 @@ enum Shapes {
                 .init("result", .map(.any)), .init("created_at", .time, required: true),
                 .init("dispatched_at", .time), .init("started_at", .time), .init("finished_at", .time),
                 .init("expires_at", .time), .init("log_seq", count), .init("agent_online", .boolean, required: true),
+                .init(
+                    "progress", .object([.init("done", count, required: true), .init("total", count)]),
+                    "How far it has come, where its executor tells."),
+                .init("held", .boolean, "Whether it waits for its batch."),
             ])
         ),
         (
@@ -119,13 +131,56 @@ enum Shapes {
 
     /// The members that a specification and a request for one task share.
     private static let common: [Shape.Member] = [
-        .init("type", .word(TaskType.self), "Which executor."),
+        .init("type", .text(1...32), "Which executor: a built-in type, or a plugin of the agents."),
         .init("params", .map(.any), "The executor's own parameters."),
         .init("file_id", .id, "A stored file the task works on."),
         .init("timeout", seconds, "Seconds until it is ended as timed out."),
         .init("grace", .number(0...3600), "Seconds between TERM and KILL."),
         .init("expires_in", seconds, "Seconds it may wait for its agent."),
         .init("log_limit", .integer(1...Int64.max), "Bytes of output kept."),
+    ]
+
+    // MARK: Files
+
+    private static let files: [(String, Shape)] = [
+        (
+            "File",
+            .object([
+                .init("id", .id, required: true), .init("name", .text(), required: true),
+                .init("size", count, required: true), .init("sha256", .text(64...64), required: true),
+                .init("environment", .text(), "Where it belongs."), .init("actor", .text(), required: true),
+                .init("created_at", .time, required: true),
+                .init("expires_at", .time, "When it is removed, unless it is used before."),
+                .init("task_id", .id, "The task that brought it from an agent."),
+            ])
+        ),
+        (
+            "Upload",
+            .object([
+                .init("id", .id, required: true), .init("name", .text(), required: true),
+                .init("offset", count, required: true, "Bytes the server has."), .init("size", count),
+                .init("sha256", .text(64...64)), .init("environment", .text()), .init("actor", .text(), required: true),
+                .init("created_at", .time, required: true),
+                .init("file", .reference("File"), "The file, when its content was there already."),
+            ])
+        ),
+        (
+            "FileBegin",
+            .object([
+                .init("name", .text(1...255), "What it is called; left out with upload_id."),
+                .init("size", count, "Bytes, if known."), .init("sha256", .text(64...64), "Its content, if known."),
+                .init("environment", .text(1...64), "Where it belongs."),
+                .init("keep", .number(1...315_360_000), "Seconds it is kept after its last use."),
+                .init("upload_id", .id, "The upload to go on with."),
+            ])
+        ),
+        (
+            "FileCommit",
+            .object([
+                .init("size", count, "Bytes that were sent in all."),
+                .init("sha256", .text(64...64), "What was sent."),
+            ])
+        ),
     ]
 
     // MARK: Policies and audit

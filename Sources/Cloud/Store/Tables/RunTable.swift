@@ -5,14 +5,15 @@ import Core
 
 /// The queries on `runs`.
 enum RunTable {
-    private static let columns = "id, spec, target, actor, created_at"
+    private static let columns = "id, spec, target, actor, created_at, rollout"
 
     static func insert(_ run: RunRecord, idempotencyKey: String?, _ transaction: any SQLTransaction) throws {
         try transaction.execute(
-            "INSERT INTO runs (\(columns), idempotency_key) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO runs (\(columns), idempotency_key) VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
                 .text(run.id.rawValue), .text(StoredJSON.text(run.spec)), .text(run.target), .text(run.actor),
-                .integer(run.createdAt.milliseconds), .text(idempotencyKey),
+                .integer(run.createdAt.milliseconds), .text(run.rollout.map { StoredJSON.text($0) }),
+                .text(idempotencyKey),
             ])
     }
 
@@ -76,10 +77,12 @@ enum RunTable {
             let counts = try transaction.rows(
                 "SELECT state, count(*) FROM tasks WHERE run_id = ? AND \(reach.sql) GROUP BY state",
                 [.text(id.rawValue)] + reach.values)
-            return RunRecord(
+            var run = RunRecord(
                 id: id, spec: spec, target: try target(row.text(2), id, scope, transaction), actor: row.text(3),
                 createdAt: Timestamp(milliseconds: row.integer(4)),
                 counts: Dictionary(counts.map { ($0.text(0), Int($0.integer(1))) }) { $1 })
+            run.rollout = StoredJSON.value(row.optionalText(5))
+            return run
         }
     }
 

@@ -7,7 +7,7 @@ import Core
 enum TaskTable {
     private static let columns = """
         id, run_id, agent_id, agent_name, attempt, state, type, command, actor, exit_code, signal, error, result,
-        created_at, dispatched_at, started_at, finished_at, expires_at, log_seq,
+        created_at, dispatched_at, started_at, finished_at, expires_at, log_seq, progress_done, progress_total, held,
         (SELECT status FROM agents WHERE agents.id = tasks.agent_id)
         """
 
@@ -15,14 +15,14 @@ enum TaskTable {
         try transaction.execute(
             """
             INSERT INTO tasks (id, run_id, agent_id, agent_name, attempt, state, type, command, actor, created_at,
-              dispatched_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+              dispatched_at, expires_at, held) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
                 .text(task.id.rawValue), .text(task.runID.rawValue), .text(task.agentID.rawValue),
                 .text(task.agentName),
                 .integer(task.attempt), .text(task.state.rawValue), .text(task.type), .text(task.command),
                 .text(task.actor), .integer(task.createdAt.milliseconds), .integer(task.dispatchedAt?.milliseconds),
-                .integer(task.expiresAt?.milliseconds),
+                .integer(task.expiresAt?.milliseconds), .integer(task.held == true ? 1 : 0),
             ])
     }
 
@@ -46,22 +46,46 @@ enum TaskTable {
         ).compactMap(task)
     }
 
+    /// Those of an agent's tasks that are in one of the states and not held back.
     static func ofAgent(
         _ id: AgentID, states: [TaskState], limit: Int, _ transaction: any SQLTransaction
     ) throws -> [TaskRecord] {
         let marks = states.map { _ in "?" }.joined(separator: ", ")
         return try transaction.rows(
             """
-            SELECT \(columns) FROM tasks WHERE agent_id = ? AND state IN (\(marks)) ORDER BY created_at, id LIMIT ?
+            SELECT \(columns) FROM tasks WHERE agent_id = ? AND state IN (\(marks)) AND held = 0
+            ORDER BY created_at, id LIMIT ?
             """, [.text(id.rawValue)] + states.map { .text($0.rawValue) } + [.integer(limit)]
+        ).compactMap(task)
+    }
+
+    /// Tasks of a run that wait for their batch, in the order in which they get their turn.
+    static func held(of id: RunID, limit: Int, _ transaction: any SQLTransaction) throws -> [TaskRecord] {
+        try transaction.rows(
+            """
+            SELECT \(columns) FROM tasks WHERE run_id = ? AND held = 1 AND state = 'pending'
+            ORDER BY agent_name LIMIT ?
+            """, [.text(id.rawValue), .integer(limit)]
         ).compactMap(task)
     }
 
     static func expired(before now: Timestamp, limit: Int, _ transaction: any SQLTransaction) throws -> [TaskRecord] {
         try transaction.rows(
-            "SELECT \(columns) FROM tasks WHERE state = 'pending' AND expires_at <= ? LIMIT ?",
+            "SELECT \(columns) FROM tasks WHERE state = 'pending' AND held = 0 AND expires_at <= ? LIMIT ?",
             [.integer(now.milliseconds), .integer(limit)]
         ).compactMap(task)
+    }
+
+    /// Notes how far a running task has come.
+    static func setProgress(
+        _ progress: TaskProgress, of task: TaskRecord, _ transaction: any SQLTransaction
+    ) throws {
+        try transaction.execute(
+            "UPDATE tasks SET progress_done = ?, progress_total = ? WHERE id = ? AND attempt = ? AND state = ?",
+            [
+                .integer(progress.done), .integer(progress.total), .text(task.id.rawValue), .integer(task.attempt),
+                .text(task.state.rawValue),
+            ])
     }
 
     /// Tasks that were handed to agents which have been gone since before a moment.
@@ -160,7 +184,11 @@ enum TaskTable {
         task.startedAt = time(15)
         task.finishedAt = time(16)
         task.logSeq = row.optionalInteger(18)
-        task.agentOnline = row.text(19) == AgentStatus.online.rawValue
+        if let done = row.optionalInteger(19) {
+            task.progress = TaskProgress(done: done, total: row.optionalInteger(20))
+        }
+        if state == .pending, row.integer(21) == 1 { task.held = true }
+        task.agentOnline = row.text(22) == AgentStatus.online.rawValue
         return task
     }
 }

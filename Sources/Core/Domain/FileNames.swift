@@ -1,23 +1,21 @@
 // Tiangong Deploy
 // SPDX-License-Identifier: Apache-2.0
 
-import Core
-
 /// Which names of files are taken from outside. A name is never changed: it is taken as it is, or refused.
-enum FileNames {
+public enum FileNames {
     /// The longest name of one file, in bytes, as Linux has it.
-    static let maximumBytes = 255
+    public static let maximumBytes = 255
     /// The longest path, in bytes, without the NUL that Linux counts.
-    static let maximumPathBytes = 4095
+    public static let maximumPathBytes = 4095
 
     /// Checks the name an upload was given; throws `invalid_argument`. It is stored beside the file, never as a path.
-    static func checkUpload(_ name: String) throws(DeployError) {
+    public static func checkUpload(_ name: String) throws(DeployError) {
         try checkComponent(name)
         if name.utf8.contains(UInt8(ascii: "\\")) { throw refusal("holds a backslash") }
     }
 
     /// Checks one part of a path; throws `invalid_argument`.
-    static func checkComponent(_ name: String) throws(DeployError) {
+    public static func checkComponent(_ name: String) throws(DeployError) {
         guard !name.isEmpty else { throw refusal("is empty") }
         guard name != ".", name != ".." else { throw refusal("is '\(name)'") }
         guard name.utf8.count <= maximumBytes else { throw refusal("is over \(maximumBytes) bytes") }
@@ -29,7 +27,7 @@ enum FileNames {
     }
 
     /// Checks the id of a stored file; throws `invalid_argument`.
-    static func checkFileID(_ id: String) throws(DeployError) {
+    public static func checkFileID(_ id: String) throws(DeployError) {
         // Every id of this product has the same alphabet.
         guard TaskID(id) != nil else {
             throw DeployError(.invalidArgument, "the file id is not 1 to 64 letters, digits, _ or -")

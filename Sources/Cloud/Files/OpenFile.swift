@@ -1,0 +1,101 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import CKernel
+import Core
+import Glibc
+import NIOCore
+
+/// A part that is being written; closed with the last reference.
+final class PartFile: Sendable {
+    /// The upload.
+    let id: UploadID
+    let descriptor: Int32
+
+    init(id: UploadID, owning descriptor: Int32) {
+        self.id = id
+        self.descriptor = descriptor
+    }
+
+    deinit { close(descriptor) }
+
+    /// Bytes it has.
+    func size() throws(DeployError) -> Int64 {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw FileFailure.make("read", "a part") }
+        return Int64(status.st_size)
+    }
+
+    /// Writes all bytes at an offset. Throws `insufficient_storage` when the disk is full.
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(DeployError) {
+        var done = 0
+        while done < bytes.count {
+            let count = pwrite(
+                descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done, off_t(offset) + off_t(done))
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw FileFailure.make("write", "a file's content") }
+            done += count
+        }
+    }
+
+    /// Cuts it off behind an offset.
+    func truncate(to size: Int64) throws(DeployError) {
+        guard ftruncate(descriptor, off_t(size)) == 0 else { throw FileFailure.make("cut", "a part") }
+    }
+
+    /// Has the disk begin with what was written, without waiting.
+    func startWriteback(from offset: Int64, _ length: Int64) {
+        _ = ck_start_writeback(descriptor, offset, length)
+    }
+}
+
+/// A content that is being read; closed with the last reference.
+final class ContentFile: Sendable {
+    let descriptor: Int32
+
+    init(owning descriptor: Int32) { self.descriptor = descriptor }
+
+    deinit { close(descriptor) }
+
+    /// Up to `length` bytes from an offset; fewer at the end only.
+    func read(at offset: Int64, length: Int) throws(DeployError) -> ByteBuffer {
+        try FileReading.read(descriptor, at: offset, length: length)
+    }
+}
+
+/// Reading by offset, for whoever holds a descriptor.
+enum FileReading {
+    static func read(_ descriptor: Int32, at offset: Int64, length: Int) throws(DeployError) -> ByteBuffer {
+        var buffer = ByteBufferAllocator().buffer(capacity: length)
+        var failure: DeployError?
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: length) { space in
+            var done = 0
+            while done < length {
+                let count = pread(
+                    descriptor, space.baseAddress?.advanced(by: done), length - done, off_t(offset) + off_t(done))
+                if count < 0, errno == EINTR { continue }
+                if count < 0 { failure = FileFailure.make("read", "a file's content") }
+                if count <= 0 { break }
+                done += count
+            }
+            return done
+        }
+        if let failure { throw failure }
+        return buffer
+    }
+}
+
+/// Errors of system calls on stored files.
+enum FileFailure {
+    /// The error of the call that just failed.
+    static func make(_ verb: String, _ what: String) -> DeployError {
+        let code = errno
+        let reason = String(cString: strerror(code))
+        if code == ENOSPC || code == EDQUOT || code == EFBIG {
+            return DeployError(
+                .insufficientStorage, "the server cannot \(verb) \(what): \(reason)",
+                hint: "free some space on the server, then go on")
+        }
+        return DeployError(.internal, "the server cannot \(verb) \(what): \(reason)")
+    }
+}

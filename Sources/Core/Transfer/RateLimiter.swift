@@ -1,0 +1,34 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import Synchronization
+
+/// So many bytes a second, shared by all who send. Whoever comes too early waits; nobody is refused.
+public final class RateLimiter: Sendable {
+    private let bytesPerSecond: Double?
+    private let nextFree: Mutex<ContinuousClock.Instant>
+
+    /// How much may be sent at once after a pause, in seconds' worth.
+    private static let burst: Duration = .milliseconds(250)
+
+    /// - Parameter bytesPerSecond: Nil for no limit.
+    public init(bytesPerSecond: Int64?) {
+        self.bytesPerSecond = bytesPerSecond.map { Double(max($0, 1)) }
+        nextFree = Mutex(.now)
+    }
+
+    /// Waits until so many bytes may be sent; returns early when the task is cancelled.
+    public func spend(_ bytes: Int) async {
+        guard let wait = reserve(bytes, now: .now) else { return }
+        try? await Task.sleep(for: wait)
+    }
+
+    /// Takes a place in the line; how long to wait for it, nil for not at all.
+    func reserve(_ bytes: Int, now: ContinuousClock.Instant) -> Duration? {
+        guard let bytesPerSecond else { return nil }
+        return nextFree.withLock { nextFree in
+            nextFree = max(nextFree, now - Self.burst) + .seconds(Double(bytes) / bytesPerSecond)
+            return nextFree > now ? nextFree - now : nil
+        }
+    }
+}
