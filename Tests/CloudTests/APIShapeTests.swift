@@ -16,8 +16,31 @@ import Testing
     private static let spec = TaskSpec(
         command: "uptime", params: ["argv": .array([.string("uptime")])], fileID: "f", timeout: 1, grace: 1,
         expiresIn: 1, logLimit: 1)
-    private static let run = RunRecord(
-        id: .random(), spec: spec, target: "web-1", actor: "olga", createdAt: now, counts: ["failed": 1])
+    private static let hash = ContentHash(digest: [UInt8](repeating: 7, count: 32))
+    private static let file = FileInfo(
+        id: .random(), name: "a", size: 1, sha256: hash, environment: "prod", actor: "olga", createdAt: now,
+        expiresAt: now, taskID: .random())
+
+    private static var run: RunRecord {
+        var run = RunRecord(
+            id: .random(), spec: spec, target: "web-1", actor: "olga", createdAt: now, counts: ["failed": 1])
+        run.rollout = Rollout(batch: "1", stopAfter: 1)
+        return run
+    }
+
+    private static var upload: UploadInfo {
+        var upload = UploadInfo(
+            id: .random(), name: "a", offset: 1, size: 1, sha256: hash, environment: "prod", actor: "olga",
+            createdAt: now)
+        upload.file = file
+        return upload
+    }
+
+    private static var begin: FileBegin {
+        var begin = FileBegin(name: "a", size: 1, sha256: hash, environment: "prod", keep: 1)
+        begin.uploadID = .random()
+        return begin
+    }
 
     private static var agent: AgentInfo {
         var agent = AgentInfo(id: .random(), name: "web-1", createdAt: now)
@@ -46,6 +69,8 @@ import Testing
         task.startedAt = now
         task.finishedAt = now
         task.logSeq = 3
+        task.progress = TaskProgress(done: 1, total: 2)
+        task.held = true
         return task
     }
 
@@ -87,6 +112,8 @@ import Testing
 
     private static let values: [(String, any Encodable & Sendable)] = [
         ("Agent", agent), ("Run", run), ("Task", task), ("TaskSpec", spec), ("Scope", scope), ("GuardPolicy", policy),
+        ("File", file), ("Upload", upload), ("FileBegin", begin),
+        ("Rollout", Rollout(batch: "1", stopAfter: 1)),
         ("RunDetail", RunDetail(run: run, tasks: [task])), ("TaskDetail", TaskDetail(task: task, run: run)),
         ("Tasks", CancelReply(tasks: [task])),
         ("Selector", TargetSelector(agents: ["a"], labels: ["b": "c"], all: true)),
@@ -147,7 +174,7 @@ import Testing
         try shape.check(.object(good))
         for (name, value) in [
             ("status", JSONValue.string("ok")), ("timeout", .integer(-1)), ("timeout", .number(1e9)),
-            ("timeout", .string("5")), ("timeout", .null), ("command", .array([])), ("command", ""), ("type", "SHELL"),
+            ("timeout", .string("5")), ("timeout", .null), ("command", .array([])), ("command", ""), ("type", ""),
             ("agent_id", ""), ("file_id", "../x"), ("params", .array([])), ("log_limit", .number(1.5)),
         ] {
             let error = #expect(throws: DeployError.self, "\(name)") {
@@ -178,7 +205,7 @@ import Testing
             var names = route.pieces.filter { $0.hasPrefix("{") }.map { String($0.dropFirst().dropLast()) }
             names += route.parameters.map(\.name)
             switch route.body {
-            case .none: break
+            case .none, .bytes: break
             case .required(let name), .optional(let name):
                 if case .object(let members)? = Shapes.all[name] { names += members.map(\.name) }
             }

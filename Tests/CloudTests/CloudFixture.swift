@@ -13,11 +13,17 @@ final class CloudFixture: Sendable {
     let store: Store
     let hub = Hub()
     let feed = LogFeed()
+    let files: FileService
 
-    init() async throws {
+    init(_ settings: FileSettings = FileSettings()) async throws {
         directory = NSTemporaryDirectory() + "/tiangong-\(UUID().uuidString)"
         store = try await Store.open(directory: directory)
+        files = FileService(
+            store: store, storage: try DirectoryStorage(directory + "/files"), threads: Self.threads,
+            settings: settings, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
+
+    private static let threads = FileThreads(count: 2)
 
     deinit { try? FileManager.default.removeItem(atPath: directory) }
 
@@ -25,7 +31,9 @@ final class CloudFixture: Sendable {
         TaskManager(store: store, hub: hub, feed: feed, logger: Logger(label: "test"), defaultExpiry: 3600)
     }
 
-    var service: OperatorService { OperatorService(store: store, tasks: tasks, feed: feed, replica: "test") }
+    var service: OperatorService {
+        OperatorService(store: store, tasks: tasks, feed: feed, files: files, replica: "test")
+    }
 
     func agent(
         _ name: String, labels: [String: String] = [:], environment: String = "default"

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Core
+import NIOCore
 
 @testable import Cloud
 
@@ -21,6 +22,9 @@ struct TwoEnvironments {
         let operatorName: String
         let operatorToken: TokenID
         let policy: String
+        let file: FileInfo
+        /// An upload of this environment's administrator that is not complete.
+        let upload: UploadID
     }
 
     init() async throws {
@@ -46,10 +50,14 @@ struct TwoEnvironments {
         let task = try await fixture.task(on: agent)
         let enrolment = try await fixture.service.createEnrolment(EnrolmentCreate(environment: environment), as: root)
         let owner = try await fixture.token("op-\(environment)", role: .operator, scope: scope)
+        let admin = FileService.Owner(.test("admin-\(environment)", scope: scope))
+        let file = try await fixture.files.put(
+            FileBegin(name: "file-\(environment)"), ByteBuffer(string: environment), by: admin)
+        let (_, upload) = try await fixture.files.begin(FileBegin(name: "upload-\(environment)"), by: admin)
         return Corner(
             environment: environment, agent: agent, task: task, enrolment: enrolment.id, agentToken: agentToken,
             operatorName: "op-\(environment)", operatorToken: try await fixture.principal(owner).token,
-            policy: "policy-\(environment)")
+            policy: "policy-\(environment)", file: file, upload: upload.id)
     }
 
     /// Somebody who may do what a role may, in one environment.
@@ -87,6 +95,21 @@ struct TwoEnvironments {
         case .logOpen: [.logOpen(LogOpen(taskID: task)), .logOpen(LogOpen(taskID: String(task.prefix(8))))]
         case .logClose: [.logClose(object(task))]
         case .eventsOpen: [.eventsOpen]
+        case .fileList: [.fileList(FileListQuery())]
+        case .fileShow: [.fileShow(object(corner.file.id.rawValue)), .fileShow(object(corner.file.id.short))]
+        case .fileRemove: [.fileRemove(object(corner.file.id.rawValue))]
+        case .fileBegin:
+            [
+                .fileBegin(FileBegin(resuming: corner.upload)),
+                .fileBegin(FileBegin(name: "x", environment: corner.environment)),
+            ]
+        case .fileChunk:
+            [.fileChunk(FileChunkHead(uploadID: corner.upload, offset: 0), ByteBuffer(string: "x"))]
+        case .fileCommit: [.fileCommit(FileCommit(uploadID: corner.upload))]
+        case .filePut:
+            [.filePut(FileBegin(name: "x", environment: corner.environment), ByteBuffer(string: "x"))]
+        case .uploadList: [.uploadList]
+        case .uploadRemove: [.uploadRemove(object(corner.upload.rawValue))]
         case .policyList: [.policyList]
         case .policyShow: [.policyShow(object(corner.policy))]
         case .policyPut:
@@ -118,7 +141,7 @@ struct TwoEnvironments {
                 ("agents", "id, name, environment, labels, removed_at"), ("agent_labels", "agent_id, name, value"),
                 ("operators", "name, role, environments, labels, disabled_at"), ("tokens", "id, role, revoked_at"),
                 ("enrolment_tokens", "id, uses_left, revoked_at"), ("policies", "name, policy"),
-                ("runs", "id"), ("tasks", "id, state"),
+                ("runs", "id"), ("tasks", "id, state"), ("files", "id, name, environment"), ("contents", "sha256"),
             ] {
                 for row in try transaction.rows("SELECT \(columns) FROM \(table) ORDER BY \(columns)", []) {
                     text += "\(table) \(row.values)\n"
