@@ -14,7 +14,7 @@ public final class RateLimiter: Sendable {
     /// - Parameter bytesPerSecond: Nil for no limit.
     public init(bytesPerSecond: Int64?) {
         self.bytesPerSecond = bytesPerSecond.map { Double(max($0, 1)) }
-        nextFree = Mutex(.now)
+        nextFree = Mutex(.now - Self.burst)
     }
 
     /// Waits until so many bytes may be sent; returns early when the task is cancelled.
