@@ -129,7 +129,9 @@ let package = Package(
 
         .target(name: "TestSupport", dependencies: nio + ["Core"], path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(
-            name: "CoreTests", dependencies: ["Core", "TestSupport"], exclude: ["Golden"], swiftSettings: settings),
+            name: "CoreTests",
+            dependencies: ["Core", "TestSupport", .product(name: "NIOEmbedded", package: "swift-nio")],
+            exclude: ["Golden"], swiftSettings: settings),
         .testTarget(
             name: "CloudTests",
             dependencies: ["Cloud", "TestSupport", .product(name: "GRDB", package: "GRDB.swift")],

@@ -113,7 +113,8 @@ public enum WebSocketDialer {
     private static func upgrade(_ channel: any Channel, _ head: HTTPRequestHead) throws -> EventLoopFuture<Negotiated> {
         let upgrader = NIOTypedWebSocketClientUpgrader<Negotiated>(maxFrameSize: MessageLimits.frame) { channel, _ in
             channel.eventLoop.makeCompletedFuture {
-                .open(try Upgraded(wrappingChannelSynchronously: channel))
+                try channel.pipeline.syncOperations.replaceFrameEncoder()
+                return .open(try Upgraded(wrappingChannelSynchronously: channel))
             }
         }
         let configuration = NIOTypedHTTPClientUpgradeConfiguration<Negotiated>(
