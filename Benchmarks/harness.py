@@ -169,14 +169,23 @@ class World:
             path.chmod(0o600)
         return path
 
-    def start_agent(self, name):
+    def start_agent(self, name, executors=None, own=None):
+        """Starts an agent. `own` is a directory that it alone sees there, as if it were a host of its own; only root can do that."""
         token = self.directory / f"{name}.token"
         if not token.exists():
             self.token_file(name, "agent", name)
-        return self.start(name, [
+        command = [
             self.programs / "tiangong-agent", "run", "--server", self.url, "--ca-file", self.cloud_data / "tls/ca.pem",
-            "--token-file", token, "--data-dir", self.directory / name],
-            env=os.environ | {"TIANGONG_POLICY_FILE": str(self.policy_file())})
+            "--token-file", token, "--data-dir", self.directory / name]
+        if executors:
+            settings = self.directory / f"{name}.yaml"
+            settings.write_text(json.dumps({"executors": executors}))
+            command += ["--config", settings]
+        if own:
+            private = self.directory / f"{name}.own"
+            private.mkdir(exist_ok=True)
+            command = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" "$1" && shift && exec "$@"', private, own, *command]
+        return self.start(name, command, env=os.environ | {"TIANGONG_POLICY_FILE": str(self.policy_file())})
 
     def operator_environment(self):
         token = self.directory / "operator.token"

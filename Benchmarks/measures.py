@@ -12,6 +12,7 @@ import threading
 import time
 
 import guard
+from files import Files
 from harness import Broken, World, cpu_seconds, percentile, resident, run_milliseconds, sync_milliseconds
 from report import Report, size
 
@@ -87,6 +88,25 @@ class Bench:
 
     def guard(self):
         guard.measure(self.programs, self.report, self.quick)
+
+    # Files
+
+    def files(self):
+        self.up()
+        own = self.world.directory / "files-bench/targets"
+        own.mkdir(parents=True)
+        names = [f"f-agent-{number}" for number in range(self.pick(50, 3))]
+        processes = [self.world.start_agent(name, {"shell": {}, "file": {"roots": [str(own)]}}, own=own) for name in names]
+        asyncio.run(self.all_online(names))
+        files = Files(self.world, self.report, self.quick)
+        files.measure(self.cloud, processes[0], names)
+        for process in processes:
+            self.world.stop(process)
+
+    async def all_online(self, names):
+        async with self.world.operator() as operator:
+            for name in names:
+                await operator.wait_online(name)
 
     # Command to first output
 
