@@ -11,15 +11,19 @@ struct FileSweeper: Service {
 
     /// How often it looks.
     private static let interval: Duration = .seconds(20)
+    /// After how many looks it also compares every content with its row, which takes longest.
+    private static let orphanRound = 180
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
+            var round = 0
             repeat {
                 do {
-                    try await files.sweep()
+                    try await files.sweep(withOrphans: round % Self.orphanRound == 0)
                 } catch {
                     files.logger.error("files not swept", metadata: ["error": "\(error)"])
                 }
+                round += 1
             } while (try? await Task.sleep(for: Self.interval, tolerance: .seconds(2))) != nil
         }
         await files.threads.shutDown()
@@ -28,7 +32,7 @@ struct FileSweeper: Service {
 
 extension FileService {
     /// Removes what nobody needs: expired files, contents without a file, uploads nobody goes on with, and what a crash left.
-    func sweep() async throws {
+    func sweep(withOrphans: Bool = true) async throws {
         let now = Timestamp.now()
         let (storage, threads) = (storage, threads)
         let (files, places) = try await store.write { transaction in
@@ -50,7 +54,7 @@ extension FileService {
                 storage.removePart(part.record.id)
             }
         }
-        try await sweepOrphans(now)
+        if withOrphans { try await sweepOrphans(now) }
         if !files.isEmpty || !places.isEmpty {
             logger.info("files removed", metadata: ["files": "\(files.count)", "contents": "\(places.count)"])
         }
