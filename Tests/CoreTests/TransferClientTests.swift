@@ -180,7 +180,7 @@ extension Channel {
             largest = max(largest, part.readableBytes)
         }
         #expect(count == total)
-        #expect(largest <= TransferExchange.high)
+        #expect(largest <= 4 << 20)
     }
 
     @Test func `is not waited for longer than the limit`() async throws {

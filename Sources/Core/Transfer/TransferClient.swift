@@ -22,6 +22,7 @@ public final class TransferClient: Sendable {
     private let tls: ClientTLS
     private let connectTimeout: TimeAmount
     private let idleTimeout: TimeAmount
+    private let window: Int
     private let idle = Mutex(Idle())
 
     private struct Idle {
@@ -42,16 +43,19 @@ public final class TransferClient: Sendable {
     ///   - identity: The client certificate to show, if the server asks for one.
     ///   - connectTimeout: For TCP, and again for TLS.
     ///   - idleTimeout: How long the server may take in or give out nothing when it is its turn.
+    ///   - window: Bytes of an answer that may arrive before they are taken.
     /// - Throws: `unauthenticated` for what cannot be a token, `invalid_argument` for a CA file that cannot be read.
     public init(
         _ endpoint: ServerEndpoint, token: String, identity: ClientIdentity? = nil,
-        connectTimeout: Duration = .seconds(10), idleTimeout: Duration = .seconds(30)
+        connectTimeout: Duration = .seconds(10), idleTimeout: Duration = .seconds(30),
+        window: Int = 4 << 20
     ) throws(DeployError) {
         self.endpoint = endpoint
         headers = try endpoint.headers(token: token)
         tls = try ClientTLS(endpoint, identity: identity)
         self.connectTimeout = TimeAmount(connectTimeout)
         self.idleTimeout = TimeAmount(idleTimeout)
+        self.window = window
     }
 
     // MARK: Requests
@@ -70,7 +74,7 @@ public final class TransferClient: Sendable {
         var headers: [(String, String)] = []
         if let offset { headers.append(("Range", "bytes=\(offset)-")) }
         if let ifRange { headers.append(("If-Range", ifRange)) }
-        let exchange = TransferExchange()
+        let exchange = TransferExchange(window: window)
         let head = head(.GET, Self.target(path, query), headers)
         try await connection().begin(exchange, head, body: ByteBuffer(), patience: idleTimeout)
         return try await accepted(exchange, path)
@@ -90,7 +94,7 @@ public final class TransferClient: Sendable {
         _ path: String, headers: [(String, String)] = [], length: Int64,
         body: () async throws(DeployError) -> ByteBuffer?
     ) async throws(DeployError) -> ByteBuffer {
-        let exchange = TransferExchange()
+        let exchange = TransferExchange(window: window)
         let connection = try await connection()
         let fields = headers + [("Content-Type", "application/octet-stream"), ("Content-Length", "\(length)")]
         connection.begin(exchange, head(.PUT, path, fields), body: nil, patience: idleTimeout)
@@ -148,7 +152,7 @@ public final class TransferClient: Sendable {
         guard let json = try? JSONEncoder().encode(value) else {
             throw DeployError(.internal, "a request cannot be written as JSON")
         }
-        let exchange = TransferExchange()
+        let exchange = TransferExchange(window: window)
         let body = ByteBuffer(bytes: json)
         let head = head(
             .POST, path, [("Content-Type", "application/json"), ("Content-Length", "\(body.readableBytes)")])

@@ -8,7 +8,7 @@ import Synchronization
 
 /// One request and its answer: an event loop puts in what arrives, one task takes it out.
 ///
-/// Holds no more than ``high`` bytes and what was read at once: then the connection is not read until the task has caught up.
+/// Holds no more than a window of bytes and what was read at once: then the connection is not read until the task has caught up.
 final class TransferExchange: Sendable {
     private struct State {
         var head: HTTPResponseHead?
@@ -25,13 +25,13 @@ final class TransferExchange: Sendable {
     enum Step { case goOn, wakeSoon }
 
     private let state = Mutex(State())
+    /// Bytes at which the connection is not read any more, until half of them are taken.
+    private let window: Int
 
-    /// Bytes at which the connection is not read any more.
-    static let high = 4 << 20
-    /// Bytes at which it is read again.
-    private static let low = 2 << 20
     /// Bytes for which a task that waits is woken at once; for fewer, a moment later.
     private static let worthwhile = 256 << 10
+
+    init(window: Int) { self.window = window }
 
     // MARK: The event loop's side
 
@@ -53,7 +53,7 @@ final class TransferExchange: Sendable {
             guard state.failure == nil else { return (nil, .goOn) }
             state.parts.append(bytes)
             state.bytes += bytes.readableBytes
-            if state.bytes >= Self.high { state.isPaused = true }
+            if state.bytes >= window { state.isPaused = true }
             guard state.waiter != nil else { return (nil, .goOn) }
             return state.bytes >= Self.worthwhile ? (state.waiter.take(), .goOn) : (nil, .wakeSoon)
         }
@@ -105,7 +105,7 @@ final class TransferExchange: Sendable {
                     return (ByteBuffer?.none, state.failure, state.isComplete, TransferConnection?.none)
                 }
                 state.bytes -= part.readableBytes
-                guard state.isPaused, state.bytes <= Self.low else { return (part, nil, false, nil) }
+                guard state.isPaused, state.bytes <= window / 2 else { return (part, nil, false, nil) }
                 state.isPaused = false
                 return (part, nil, false, state.connection)
             }
