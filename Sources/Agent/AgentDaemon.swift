@@ -108,11 +108,12 @@ struct AgentDaemon: Sendable {
         }
     }
 
-    /// Each task needs about six descriptors. The limit is left alone when it is enough, since tasks inherit it.
+    /// Each task needs about six descriptors, one that brings files twice as many. The limit is left alone when it is enough, since tasks inherit it.
     private func raiseDescriptorLimit() {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
-        let needed = rlim_t(configuration.maxConcurrency * 6 + 256)
+        let each = configuration.executors.executors.contains { $0.type == TaskType.file.rawValue } ? 16 : 6
+        let needed = rlim_t(configuration.maxConcurrency * each + 256)
         guard limit.rlim_cur < needed else { return }
         limit.rlim_cur = min(needed, limit.rlim_max)
         if setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) != 0 || limit.rlim_cur < needed {
