@@ -34,6 +34,7 @@ extension AgentConfiguration {
     ///   - file: The settings file, if there is one.
     init(_ reader: ConfigReader, file: String? = nil) throws(DeployError) {
         executors = try ExecutorSettings(file: file)
+        settingsFile = file
         let settings = Settings<Key>(reader)
         guard let url = settings.text(.serverURL) else {
             throw DeployError(

@@ -35,6 +35,17 @@ struct AgentConfiguration: Sendable {
     var hostProcess: Int32
     /// `trace` to `critical`.
     var logLevel: String
+    /// The file that settings came from, if there was one.
+    var settingsFile: String?
     /// Which executors there are, and what they connect to.
     var executors: ExecutorSettings
+}
+
+extension AgentConfiguration {
+    /// What tasks must not touch through files: the agent's state and settings, and all that is secret.
+    var ownFiles: [String] {
+        var files = [dataDirectory, secretsDirectory, policyFile]
+        if case .caFile(let file) = server.trust { files.append(file) }
+        return files + [settingsFile, tokenFile, enrolmentTokenFile].compactMap { $0 }
+    }
 }

@@ -39,7 +39,9 @@ struct AgentDaemon: Sendable {
         let audit = AuditLog(directory.path + "/audit", logger: logger)
         let vault = SecretVault(directory: configuration.secretsDirectory)
         let factory = ExecutorFactory(
-            hostNamespaces: HostNamespaces(targetProcess: configuration.hostProcess), vault: vault, logger: logger)
+            hostNamespaces: HostNamespaces(targetProcess: configuration.hostProcess),
+            cloud: CloudContent(endpoint: configuration.server, credentials: credentials),
+            own: configuration.ownFiles, vault: vault, logger: logger)
         let parts = TaskRunner.Parts(
             executors: try await factory.registry(configuration.executors),
             admission: TaskAdmission(policy: policy, vault: vault),
@@ -106,11 +108,12 @@ struct AgentDaemon: Sendable {
         }
     }
 
-    /// Each task needs about six descriptors. The limit is left alone when it is enough, since tasks inherit it.
+    /// Each task needs about six descriptors, one that brings files twice as many. The limit is left alone when it is enough, since tasks inherit it.
     private func raiseDescriptorLimit() {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
-        let needed = rlim_t(configuration.maxConcurrency * 6 + 256)
+        let each = configuration.executors.executors.contains { $0.type == TaskType.file.rawValue } ? 16 : 6
+        let needed = rlim_t(configuration.maxConcurrency * each + 256)
         guard limit.rlim_cur < needed else { return }
         limit.rlim_cur = min(needed, limit.rlim_max)
         if setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) != 0 || limit.rlim_cur < needed {

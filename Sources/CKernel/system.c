@@ -12,6 +12,9 @@
 #ifndef SYS_openat2
 #define SYS_openat2 437
 #endif
+#ifndef SYS_renameat2
+#error "this architecture has no renameat2"
+#endif
 #ifndef SYS_memfd_create
 #error "this architecture has no memfd_create"
 #endif
@@ -44,6 +47,14 @@ int ck_open_beneath(int directory, const char *path, int flags, uint32_t mode, i
 }
 
 int ck_o_path(void) { return O_PATH; }
+
+int ck_exchange(int directory, const char *one, const char *other) {
+    return (int)syscall(SYS_renameat2, directory, one, directory, other, 2u /* RENAME_EXCHANGE */);
+}
+
+int ck_rename_new(int directory, const char *from, const char *to) {
+    return (int)syscall(SYS_renameat2, directory, from, directory, to, 1u /* RENAME_NOREPLACE */);
+}
 
 int ck_start_writeback(int file, int64_t offset, int64_t length) {
     return sync_file_range(file, offset, length, SYNC_FILE_RANGE_WRITE);

@@ -69,7 +69,7 @@ import Testing
         task.startedAt = now
         task.finishedAt = now
         task.logSeq = 3
-        task.progress = TaskProgress(done: 1, total: 2)
+        task.progress = TaskProgress(done: 1, total: 2, note: "n")
         task.held = true
         return task
     }

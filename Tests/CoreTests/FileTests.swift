@@ -94,4 +94,11 @@ import Testing
         #expect(limiter.reserve(0, now: now + .seconds(5)) == nil)
         #expect(RateLimiter(bytesPerSecond: nil).reserve(.max, now: now) == nil)
     }
+
+    @Test func `is shared in small pieces`() {
+        #expect(RateLimiter(bytesPerSecond: nil).piece(of: 524_288) == 524_288)
+        #expect(RateLimiter(bytesPerSecond: 1 << 20).piece(of: 524_288) == 32_768)
+        #expect(RateLimiter(bytesPerSecond: 1000).piece(of: 524_288) == 4096)
+        #expect(RateLimiter(bytesPerSecond: 1000).piece(of: 10) == 10)
+    }
 }

@@ -20,4 +20,6 @@ struct ExecutionContext: Sendable {
     let grace: @Sendable () -> Duration
     /// To be called once the work has begun, with the process id if there is one.
     let onStart: @Sendable (pid_t?) async -> Void
+    /// Tells the Cloud how far the work has come, where that is known.
+    var progress = ProgressMeter { _ in }
 }

@@ -9,6 +9,10 @@ import NIOCore
 struct ExecutorFactory {
     /// Where tasks go that ask for the host's namespaces.
     var hostNamespaces: HostNamespaces
+    /// Where stored files are.
+    var cloud: CloudContent
+    /// Files and directories of the agent's own.
+    var own: [String]
     /// The secrets of this host.
     var vault: SecretVault
     /// Where executors tell what they do.
@@ -35,6 +39,7 @@ struct ExecutorFactory {
         case .shell:
             try node.finish()
             return ShellExecutor(hostNamespaces: hostNamespaces)
+        case .file: return try FileExecutor(node, own: own, cloud: cloud)
         default: throw DeployError(.unsupported, "\(node.path): not built yet")
         }
     }

@@ -25,6 +25,8 @@ final class Uplink: Sendable {
         var cursor: LogSpool.Cursor
         var sent: Deque<Sent> = []
         var status: TaskStatusReport?
+        /// The last state that was reported.
+        var last: TaskStatusReport?
         var completion: TaskCompletion?
         var completionIsSent = false
         var isReady = false
@@ -75,10 +77,18 @@ final class Uplink: Sendable {
             let reference = TaskReference(taskID: status.taskID, attempt: status.attempt ?? 1)
             guard state.entries[reference] != nil else { return nil }
             state.entries[reference]?.status = status
+            state.entries[reference]?.last = status
             state.changed.append(reference)
             return state.controlWaiter.take()
         }
         waiter?.resume()
+    }
+
+    /// A running task has come so far; told with its state, and never kept beside it.
+    func report(_ progress: TaskProgress, of reference: TaskReference) {
+        guard var status = state.withLock({ $0.entries[reference]?.last }), status.state == "running" else { return }
+        status.progress = progress
+        report(status)
     }
 
     /// A task ended; sent after its log, and again on every connection until it is acknowledged.

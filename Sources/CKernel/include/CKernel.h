@@ -17,6 +17,10 @@ extern "C" {
 int ck_open_beneath(int directory, const char *path, int flags, uint32_t mode, int follow);
 // O_PATH, which glibc's default headers hide.
 int ck_o_path(void);
+// renameat2(2) within one directory: exchanges two names in one step, or renames only where the new name is free (EEXIST).
+// EINVAL where the file system cannot do it.
+int ck_exchange(int directory, const char *one, const char *other);
+int ck_rename_new(int directory, const char *from, const char *to);
 // Starts writing a range of a file to its disk, without waiting: what is synced later takes less long.
 int ck_start_writeback(int file, int64_t offset, int64_t length);
 // An anonymous file in memory; close-on-exec.

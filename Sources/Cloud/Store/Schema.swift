@@ -170,6 +170,7 @@ enum Schema {
         "CREATE INDEX run_files_by_file ON run_files (file_id)",
         "ALTER TABLE tasks ADD COLUMN progress_done BIGINT",
         "ALTER TABLE tasks ADD COLUMN progress_total BIGINT",
+        "ALTER TABLE tasks ADD COLUMN progress_note TEXT",
         "ALTER TABLE tasks ADD COLUMN held BIGINT NOT NULL DEFAULT 0",
         "CREATE INDEX tasks_by_hold ON tasks (held, run_id)",
         "ALTER TABLE runs ADD COLUMN rollout TEXT",

@@ -238,7 +238,10 @@ struct TaskManager: Sendable {
             var changed = try TaskTable.apply(.started, to: task, transaction) {
                 $0.startedAt = report.startedAt ?? .now()
             }
-            if let progress = report.progress, progress.done >= 0, progress.total ?? 0 >= 0 {
+            if var progress = report.progress, progress.done >= 0, progress.total ?? 0 >= 0 {
+                progress.note = progress.note.map {
+                    String(decoding: $0.utf8.prefix(TaskProgress.maximumNote), as: UTF8.self)
+                }
                 let current = changed ?? task
                 try TaskTable.setProgress(progress, of: current, transaction)
                 changed = current

@@ -94,10 +94,16 @@ public struct TaskProgress: Sendable, Hashable, Codable {
     public var done: Int64
     /// All there are; nil when nobody knows.
     public var total: Int64?
+    /// What it waits for, such as room on a disk; nil while it goes on.
+    public var note: String?
+
+    /// The most bytes of a note.
+    public static let maximumNote = 256
 
     /// Progress; see the properties.
-    public init(done: Int64, total: Int64? = nil) {
+    public init(done: Int64, total: Int64? = nil, note: String? = nil) {
         self.done = done
         self.total = total
+        self.note = note
     }
 }

@@ -115,7 +115,7 @@ public struct FileParameters: Sendable, Equatable {
         let makes: Set<Act> = [.put, .mkdir]
         for (name, acts) in [
             ("mode", makes), ("owner", makes), ("group", makes), ("backup", [.put]), ("parents", makes),
-            ("recursive", [.delete, .list]), ("missing_ok", [.delete]),
+            ("recursive", [.delete, .list]), ("missing_ok", [.delete]), ("format", [.list]), ("max_rows", [.list]),
         ] where parameters.json(name) != nil && !acts.contains(act) {
             throw DeployError(.invalidArgument, "params.\(name) means nothing to '\(act.rawValue)'")
         }

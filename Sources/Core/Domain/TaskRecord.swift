@@ -105,6 +105,7 @@ public struct TaskRecord: Sendable, Hashable, Codable, Identifiable {
         case .pending where held == true: "waiting for its batch"
         case .pending: agentOnline ? "pending" : "waiting for agent"
         case .running where !agentOnline, .dispatched where !agentOnline: "\(state.rawValue) (agent offline)"
+        case .running: progress?.note.map { "running: \($0)" } ?? state.rawValue
         default: state.rawValue
         }
     }

@@ -23,6 +23,13 @@ public final class RateLimiter: Sendable {
         try? await Task.sleep(for: wait)
     }
 
+    /// How many of so many bytes are worth a place in the line: few enough that nobody waits long for the others, and that
+    /// who waits for bytes gets some before it loses patience.
+    public func piece(of bytes: Int) -> Int {
+        guard let bytesPerSecond else { return bytes }
+        return min(bytes, max(4096, Int(min(bytesPerSecond / 32, 1e9))))
+    }
+
     /// Takes a place in the line; how long to wait for it, nil for not at all.
     func reserve(_ bytes: Int, now: ContinuousClock.Instant) -> Duration? {
         guard let bytesPerSecond else { return nil }

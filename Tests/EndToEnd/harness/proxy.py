@@ -15,6 +15,9 @@ class Proxy:
         self.target = target
         self.accepting = True
         self.bytes_per_second = None
+        # Resets each connection once it has carried so many bytes, both directions together.
+        self.cut_after = None
+        self.cuts = 0
         self.connections = set()
         self.accepted = 0
         self.loop = asyncio.new_event_loop()
@@ -72,12 +75,19 @@ class Proxy:
         self.accepted += 1
         pair = (writer, far_writer)
         self.connections.add(pair)
-        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+        carried = [0]
+        await asyncio.gather(self._pump(reader, far_writer, pair, carried), self._pump(far_reader, writer, pair, carried))
         self.connections.discard(pair)
 
-    async def _pump(self, reader, writer):
+    async def _pump(self, reader, writer, pair, carried):
         try:
             while data := await reader.read(65536):
+                carried[0] += len(data)
+                if self.cut_after and carried[0] >= self.cut_after:
+                    self.cuts += 1
+                    for end in pair:
+                        self._reset(end)
+                    break
                 if self.bytes_per_second:
                     await asyncio.sleep(len(data) / self.bytes_per_second)
                 writer.write(data)

@@ -18,14 +18,14 @@ enum WorkThread {
     ) async throws(DeployError) -> Value {
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { (continuation: CheckedContinuation<Result<Value, DeployError>, Never>) in
-                let job = Job {
+                let isStarted = start {
                     do throws(DeployError) {
                         continuation.resume(returning: .success(try body()))
                     } catch {
                         continuation.resume(returning: .failure(error))
                     }
                 }
-                if !start(job) {
+                if !isStarted {
                     continuation.resume(
                         returning: .failure(
                             DeployError(
@@ -43,13 +43,14 @@ enum WorkThread {
         init(_ body: @escaping () -> Void) { self.body = body }
     }
 
-    private static func start(_ job: Job) -> Bool {
+    /// Runs a body on a new thread; false when there is none to be had.
+    static func start(_ body: @escaping @Sendable () -> Void) -> Bool {
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
         defer { pthread_attr_destroy(&attributes) }
         pthread_attr_setstacksize(&attributes, stackSize)
         pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        let box = Unmanaged.passRetained(job)
+        let box = Unmanaged.passRetained(Job(body))
         var thread = pthread_t()
         let status = pthread_create(
             &thread, &attributes,

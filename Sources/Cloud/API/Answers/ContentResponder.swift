@@ -93,7 +93,7 @@ struct ContentResponder: Sendable {
                 defer { done() }
                 for part in parts {
                     // The next piece is read while this one is sent.
-                    var pieces = Pieces(part.range)
+                    var pieces = Pieces(part.range, of: limiter?.piece(of: Self.piece) ?? Self.piece)
                     guard let first = pieces.next() else { continue }
                     var bytes = try await files.read(part.file, at: first.start, length: Int(first.length))
                     while true {
@@ -118,11 +118,12 @@ struct ContentResponder: Sendable {
     /// The pieces of a range.
     private struct Pieces {
         var rest: ByteRange
-        init(_ range: ByteRange) { rest = range }
+        let length: Int
+        init(_ range: ByteRange, of length: Int) { (rest, self.length) = (range, length) }
 
         mutating func next() -> ByteRange? {
             guard rest.length > 0 else { return nil }
-            let piece = ByteRange(start: rest.start, length: min(rest.length, Int64(ContentResponder.piece)))
+            let piece = ByteRange(start: rest.start, length: min(rest.length, Int64(length)))
             rest = ByteRange(start: piece.start + piece.length, length: rest.length - piece.length)
             return piece
         }

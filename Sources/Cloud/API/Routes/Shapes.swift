@@ -99,7 +99,11 @@ enum Shapes {
                 .init("dispatched_at", .time), .init("started_at", .time), .init("finished_at", .time),
                 .init("expires_at", .time), .init("log_seq", count), .init("agent_online", .boolean, required: true),
                 .init(
-                    "progress", .object([.init("done", count, required: true), .init("total", count)]),
+                    "progress",
+                    .object([
+                        .init("done", count, required: true), .init("total", count),
+                        .init("note", .text(), "What it waits for."),
+                    ]),
                     "How far it has come, where its executor tells."),
                 .init("held", .boolean, "Whether it waits for its batch."),
             ])

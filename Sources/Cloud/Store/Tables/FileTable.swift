@@ -83,6 +83,16 @@ enum FileTable {
         ).first.flatMap(file)
     }
 
+    /// The file that a task has brought.
+    static func find(
+        task: TaskID, name: String, sha256: ContentHash, _ transaction: any SQLTransaction
+    ) throws -> FileInfo? {
+        try transaction.rows(
+            "SELECT \(columns) FROM files WHERE sha256 = ? AND task_id = ? AND name = ? LIMIT 1",
+            [.text(sha256.hex), .text(task.rawValue), .text(name)]
+        ).first.flatMap(file)
+    }
+
     /// Ids that start with a prefix, two at most: enough to tell unique from ambiguous.
     static func ids(prefix: String, as principal: Principal, _ transaction: any SQLTransaction) throws -> [FileID] {
         let reach = principal.scope.files(of: principal.name)

@@ -8,6 +8,7 @@ enum TaskTable {
     private static let columns = """
         id, run_id, agent_id, agent_name, attempt, state, type, command, actor, exit_code, signal, error, result,
         created_at, dispatched_at, started_at, finished_at, expires_at, log_seq, progress_done, progress_total, held,
+        progress_note,
         (SELECT status FROM agents WHERE agents.id = tasks.agent_id)
         """
 
@@ -81,10 +82,13 @@ enum TaskTable {
         _ progress: TaskProgress, of task: TaskRecord, _ transaction: any SQLTransaction
     ) throws {
         try transaction.execute(
-            "UPDATE tasks SET progress_done = ?, progress_total = ? WHERE id = ? AND attempt = ? AND state = ?",
+            """
+            UPDATE tasks SET progress_done = ?, progress_total = ?, progress_note = ?
+            WHERE id = ? AND attempt = ? AND state = ?
+            """,
             [
-                .integer(progress.done), .integer(progress.total), .text(task.id.rawValue), .integer(task.attempt),
-                .text(task.state.rawValue),
+                .integer(progress.done), .integer(progress.total), .text(progress.note), .text(task.id.rawValue),
+                .integer(task.attempt), .text(task.state.rawValue),
             ])
     }
 
@@ -185,10 +189,11 @@ enum TaskTable {
         task.finishedAt = time(16)
         task.logSeq = row.optionalInteger(18)
         if let done = row.optionalInteger(19) {
-            task.progress = TaskProgress(done: done, total: row.optionalInteger(20))
+            task.progress = TaskProgress(
+                done: done, total: row.optionalInteger(20), note: state.isFinal ? nil : row.optionalText(22))
         }
         if state == .pending, row.integer(21) == 1 { task.held = true }
-        task.agentOnline = row.text(22) == AgentStatus.online.rawValue
+        task.agentOnline = row.text(23) == AgentStatus.online.rawValue
         return task
     }
 }

@@ -17,5 +17,6 @@ extension ExecutorSchema {
             ExecutorParameter("parents", .flag, "Make directories that are missing on the way."),
             ExecutorParameter("recursive", .flag, "With delete: directories too; with list: go down."),
             ExecutorParameter("missing_ok", .flag, "With delete: what is not there is no failure."),
+            .format, .maxRows,
         ])
 }
