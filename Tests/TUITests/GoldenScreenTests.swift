@@ -122,6 +122,36 @@ import Testing
                 openRun(&$0); $0.press(".")
             }
         ),
+    ] + files
+
+    private static let files: [(name: String, play: @Sendable (inout Scene) -> Void)] = [
+        ("files", { listFiles(&$0) }),
+        ("files-empty", { $0.press("g f"); $0.send(.file(.listed([]))) }),
+        ("files-uploading", { $0.uploading() }),
+        (
+            "files-waiting",
+            { scene in
+                scene.uploading()
+                let stage = UploadProgress.Stage.waiting("the server's disk for files is full up to its reserve")
+                let progress = UploadProgress(
+                    upload: Scene.id("u5521000000000000"), done: 122_000_000, total: 412_000_000, stage: stage)
+                scene.send(.file(.progress(1, progress, Scene.start)))
+                scene.send(.file(.uploadFailed(2, DeployError(.notFound, "fonts.tar cannot be read"))))
+            }
+        ),
+        ("files-offline", { listFiles(&$0); offline(&$0) }),
+        ("files-upload-prompt", { listFiles(&$0); $0.press("u"); $0.type("/srv/web.ta") }),
+        ("files-remove", { listFiles(&$0); $0.press("x") }),
+        ("files-show", { listFiles(&$0); $0.press("Enter") }),
+        ("push", { push(&$0) }),
+        ("push-review", { push(&$0); $0.press("C-r") }),
+        (
+            "run-files",
+            { scene in
+                scene.press("g r Enter")
+                scene.send(.run(RunDetail(run: Scene.fileRun, tasks: Scene.fileTasks)))
+            }
+        ),
     ]
 
     @Test(arguments: steps.map(\.name)) func `the screen is as accepted`(_ name: String) throws {
@@ -194,6 +224,23 @@ import Testing
         }
         scene.send(.backend(.logGap(task: Scene.tasks[2].id, from: 7, to: 9)))
         scene.send(.backend(.logEnd(Scene.tasks[0])))
+    }
+
+    private static func listFiles(_ scene: inout Scene) {
+        scene.press("g f")
+        scene.send(.file(.listed(Scene.files)))
+        scene.press("j")
+    }
+
+    private static func push(_ scene: inout Scene) {
+        listFiles(&scene)
+        scene.press("p")
+        scene.type("role=db")
+        scene.press("Tab")
+        scene.type("/etc/nginx/")
+        scene.press("Tab Tab Tab")
+        scene.type("25%")
+        if let test = scene.model.check.wanted { scene.send(.policyTested(test, [])) }
     }
 
     private static func offline(_ scene: inout Scene) {
