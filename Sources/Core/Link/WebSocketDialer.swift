@@ -4,14 +4,7 @@
 import NIOCore
 import NIOHTTP1
 import NIOPosix
-import NIOSSL
 import NIOWebSocket
-
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
 
 /// Opens a WebSocket to a Cloud: TCP, TLS, upgrade, in that order, each with its own clear failure.
 public enum WebSocketDialer {
@@ -40,13 +33,13 @@ public enum WebSocketDialer {
         _ endpoint: ServerEndpoint, path: String, token: String, identity: ClientIdentity? = nil,
         timeout: Duration = .seconds(10)
     ) async throws(DeployError) -> WebSocketLink {
-        let tls = try UncheckedBox(TLSProfile.clientHandler(for: endpoint, identity: identity))
+        let tls = try ClientTLS(endpoint, identity: identity)
         let head = try requestHead(endpoint, path: path, token: token)
         let outcome: Outcome
         do {
             outcome = try await connect(endpoint, head: head, tls: tls, timeout: timeout)
         } catch {
-            throw unreachable(endpoint, error)
+            throw endpoint.unreachable(error)
         }
         switch outcome {
         case .open(let channel): return WebSocketLink(channel, isServer: false)
@@ -76,21 +69,13 @@ public enum WebSocketDialer {
     private static func requestHead(
         _ endpoint: ServerEndpoint, path: String, token: String
     ) throws(DeployError) -> HTTPRequestHead {
-        guard token.utf8.allSatisfy({ (33...126).contains($0) }), !token.isEmpty, token.utf8.count <= 4096 else {
-            throw DeployError(.unauthenticated, "the token is empty or has characters a token cannot have")
-        }
-        var headers = HTTPHeaders()
-        headers.add(
-            name: "Host",
-            value: "\(endpoint.host.contains(":") ? "[\(endpoint.host)]" : endpoint.host):\(endpoint.port)")
-        headers.add(name: "Authorization", value: "Bearer \(token)")
-        headers.add(name: "User-Agent", value: "tiangong/\(ProtocolVersion.product)")
+        var headers = try endpoint.headers(token: token)
         headers.add(name: "Content-Length", value: "0")
         return HTTPRequestHead(version: .http1_1, method: .GET, uri: path, headers: headers)
     }
 
     private static func connect(
-        _ endpoint: ServerEndpoint, head: HTTPRequestHead, tls: UncheckedBox<NIOSSLClientHandler>, timeout: Duration
+        _ endpoint: ServerEndpoint, head: HTTPRequestHead, tls: ClientTLS, timeout: Duration
     ) async throws -> Outcome {
         let limit = TimeAmount(timeout)
         let negotiated = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -98,7 +83,7 @@ public enum WebSocketDialer {
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .connect(host: endpoint.host, port: endpoint.port) { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(tls.value)
+                    try channel.pipeline.syncOperations.addHandler(tls.handler())
                     let timer = channel.eventLoop.scheduleTask(in: limit) { channel.close(promise: nil) }
                     return (try upgrade(channel, head), timer)
                 }
@@ -128,36 +113,6 @@ public enum WebSocketDialer {
         return try channel.pipeline.syncOperations.configureUpgradableHTTPClientPipeline(
             configuration: .init(upgradeConfiguration: configuration))
     }
-
-    private static func unreachable(_ endpoint: ServerEndpoint, _ error: any Error) -> DeployError {
-        let text = String(describing: error)
-        switch error {
-        case is BoringSSLError where text.contains("ALERT") && text.lowercased().contains("certificate"):
-            return DeployError(
-                .unreachable,
-                "\(endpoint.url) refuses this client's certificate: revoked, expired or not of its authority",
-                hint: "enrol this agent again: tiangong-agent enrol")
-        case is NIOSSLError where text.lowercased().contains("certificate"),
-            is BoringSSLError, is NIOSSLExtraError:
-            return DeployError(
-                .unreachable, "\(endpoint.url): the server's certificate is not trusted (\(text))",
-                hint: "--ca-file or --fingerprint of this server; tiangong-cloud fingerprint prints it")
-        case let error as NIOConnectionError:
-            let cause = error.connectionErrors.first.map { String(describing: $0.error) } ?? "name cannot be resolved"
-            return DeployError(
-                .unreachable, "\(endpoint.url) cannot be reached: \(cause)", hint: "is tiangong-cloud running?")
-        case is ChannelError, is IOError:
-            return DeployError(.unreachable, "\(endpoint.url) closed the connection during the handshake (\(text))")
-        default:
-            return DeployError(.unreachable, "\(endpoint.url) cannot be reached: \(text)")
-        }
-    }
-}
-
-/// Carries a handler from its making to its channel's event loop; nobody else holds it.
-private struct UncheckedBox<Value>: @unchecked Sendable {
-    let value: Value
-    init(_ value: Value) { self.value = value }
 }
 
 /// The answer to a refused upgrade.
@@ -169,8 +124,6 @@ private struct Refusal: Sendable {
 /// After a refused upgrade: reports the response.
 private final class RefusalHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPClientResponsePart
-
-    private struct Body: Decodable { var error: DeployError }
 
     private let promise: EventLoopPromise<Refusal>
     private var head: HTTPResponseHead?
@@ -190,16 +143,7 @@ private final class RefusalHandler: ChannelInboundHandler {
     // A channel that closes removes its handlers, whatever else it forgets to say.
     func handlerRemoved(context: ChannelHandlerContext) {
         guard let head else { return promise.fail(problem) }
-        var refusal = Refusal(status: head.status)
-        let json = Data(body.readableBytesView)
-        if (try? JSONLimits.check(json)) != nil {
-            refusal.error = try? JSONDecoder().decode(Body.self, from: json).error
-        }
-        if let seconds = head.headers.first(name: "Retry-After").flatMap({ Int($0) }) {
-            refusal.error = refusal.error ?? DeployError(.rateLimited)
-            refusal.error?.retryAfter = seconds
-        }
-        promise.succeed(refusal)
+        promise.succeed(Refusal(status: head.status, error: DeployError(refusal: body, head.headers)))
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

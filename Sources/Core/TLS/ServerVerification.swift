@@ -22,10 +22,10 @@ enum TLSProfile {
         configuration.shutdownTimeout = .milliseconds(250)
     }
 
-    /// The client's handler for one connection; throws `invalid_argument` when the CA file cannot be read.
-    static func clientHandler(
-        for endpoint: ServerEndpoint, identity: ClientIdentity? = nil
-    ) throws(DeployError) -> NIOSSLClientHandler {
+    /// What a client needs for a server; throws `invalid_argument` when the CA file or the identity cannot be used.
+    fileprivate static func clientContext(
+        for endpoint: ServerEndpoint, identity: ClientIdentity?
+    ) throws(DeployError) -> NIOSSLContext {
         var configuration = TLSConfiguration.makeClientConfiguration()
         apply(to: &configuration)
         if let identity { try present(identity, in: &configuration) }
@@ -35,16 +35,8 @@ enum TLSProfile {
         // The pin decides; loading the system's authorities would cost 8 ms.
         case .fingerprint: configuration.trustRoots = .certificates([])
         }
-        let isAddress = (try? SocketAddress(ipAddress: endpoint.host, port: endpoint.port)) != nil
-        let name = isAddress ? nil : endpoint.host
         do {
-            let context = try NIOSSLContext(configuration: configuration)
-            guard case .fingerprint(let pin) = endpoint.trust else {
-                return try NIOSSLClientHandler(context: context, serverHostname: name)
-            }
-            return try NIOSSLClientHandler(context: context, serverHostname: name) { certificates, promise in
-                promise.completeWithTask { await accepts(certificates, pin: pin) ? .certificateVerified : .failed }
-            }
+            return try NIOSSLContext(configuration: configuration)
         } catch {
             var message = "TLS cannot be set up: \(error)"
             if case .caFile(let path) = endpoint.trust { message = "CA file '\(path)' cannot be used: \(error)" }
@@ -67,7 +59,7 @@ enum TLSProfile {
     }
 
     /// Whether a chain is the pinned leaf itself, or a valid leaf under the pinned authority.
-    private static func accepts(_ certificates: [NIOSSLCertificate], pin: String) async -> Bool {
+    fileprivate static func accepts(_ certificates: [NIOSSLCertificate], pin: String) async -> Bool {
         do {
             let chain = try certificates.map { try $0.toDERBytes() }
             guard let index = chain.firstIndex(where: { CertificateFingerprint.hex(ofDER: $0) == pin }) else {
@@ -82,6 +74,37 @@ enum TLSProfile {
             return false
         } catch {
             return false
+        }
+    }
+}
+
+/// TLS to one server, with whom to believe and what to show: made once, used for every connection to it.
+struct ClientTLS: Sendable {
+    private let endpoint: ServerEndpoint
+    private let context: NIOSSLContext
+
+    /// Throws `invalid_argument` when the CA file or the identity cannot be used.
+    init(_ endpoint: ServerEndpoint, identity: ClientIdentity? = nil) throws(DeployError) {
+        self.endpoint = endpoint
+        context = try TLSProfile.clientContext(for: endpoint, identity: identity)
+    }
+
+    /// The handler of one connection, to be made on its event loop; throws `invalid_argument` for a host that has no name
+    /// TLS knows.
+    func handler() throws(DeployError) -> NIOSSLClientHandler {
+        let isAddress = (try? SocketAddress(ipAddress: endpoint.host, port: endpoint.port)) != nil
+        let name = isAddress ? nil : endpoint.host
+        do {
+            guard case .fingerprint(let pin) = endpoint.trust else {
+                return try NIOSSLClientHandler(context: context, serverHostname: name)
+            }
+            return try NIOSSLClientHandler(context: context, serverHostname: name) { certificates, promise in
+                promise.completeWithTask {
+                    await TLSProfile.accepts(certificates, pin: pin) ? .certificateVerified : .failed
+                }
+            }
+        } catch {
+            throw DeployError(.invalidArgument, "TLS cannot be set up: \(error)")
         }
     }
 }
