@@ -65,7 +65,9 @@ final class FakeStore: UploadConversation {
             if let refusal = Self.takeRefusal(.open, &state) { return .failure(refusal) }
             let id = begin.uploadID ?? .random()
             if begin.uploadID == nil { state.parts[id] = (begin, []) }
-            guard let part = state.parts[id] else { return .failure(DeployError(.notFound, "there is no upload \(id)")) }
+            guard let part = state.parts[id] else {
+                return .failure(DeployError(.notFound, "there is no upload \(id)"))
+            }
             state.opened.append((begin.uploadID, Int64(part.bytes.count)))
             var info = UploadInfo(
                 id: id, name: part.begin.name ?? "", offset: Int64(part.bytes.count), size: part.begin.size,
@@ -130,7 +132,9 @@ final class FakeStore: UploadConversation {
             guard upload.link == state.link else { return Self.cut }
             if let refusal = Self.takeRefusal(.chunk, &state) { return refusal }
             guard var part = state.parts[upload.info.id] else { return DeployError(.notFound, "no upload") }
-            guard offset == Int64(part.bytes.count) else { return DeployError(.conflict, "byte \(part.bytes.count) is next") }
+            guard offset == Int64(part.bytes.count) else {
+                return DeployError(.conflict, "byte \(part.bytes.count) is next")
+            }
             if part.bytes.count + bytes.readableBytes > state.room {
                 return DeployError(.insufficientStorage, "the disk is full")
             }
@@ -145,7 +149,8 @@ final class FakeStore: UploadConversation {
         }
     }
 
-    fileprivate func complete(_ upload: FakeUpload, _ size: Int64, _ hash: ContentHash) -> Result<FileInfo, DeployError> {
+    fileprivate func complete(_ upload: FakeUpload, _ size: Int64, _ hash: ContentHash) -> Result<FileInfo, DeployError>
+    {
         let part = with { state -> Result<(FileBegin, [UInt8]), DeployError> in
             guard upload.link == state.link else { return .failure(Self.cut) }
             if let refusal = Self.takeRefusal(.commit, &state) { return .failure(refusal) }

@@ -62,7 +62,9 @@ import Testing
         #expect(plan.items.map(\.path) == ["site/css/a.css"])
     }
 
-    @Test(arguments: [["--mode", "rw"], ["--owner", "-x"], ["--batch", "none"], ["--timeout", "5m", "--mode", "99999"]])
+    @Test(arguments: [
+        ["--mode", "rw"], ["--owner", "-x"], ["--batch", "none"], ["--timeout", "5m", "--mode", "99999"],
+    ])
     func `bad options of a push are refused before anything is sent`(_ options: [String]) throws {
         let path = place.write([1])
         let command = try push([path, "/srv/x", "--all"] + options)
@@ -137,6 +139,10 @@ import Testing
         stranger.id = .random()
         board.take(stranger)
         #expect(board.tasks.count == Scene.fileTasks.count)
+        board.say("the connection was lost")
+        #expect(board.lines(10).last == "the connection was lost" && board.lines(10).count == lines.count + 1)
+        #expect(board.lines(3).count == 2)
+        board.say(nil)
         let one = TaskBoard([Scene.fileTasks[2]])
         #expect(one.lines(5).count == 1)
         let hostile = TaskBoard([

@@ -1,6 +1,7 @@
 // Tiangong Deploy
 // SPDX-License-Identifier: Apache-2.0
 
+import ArgumentParser
 import Core
 import Testing
 
@@ -191,7 +192,8 @@ import Testing
             scene.model.pushed?[field] = TextField(text)
             scene.press("C-r")
             #expect(scene.model.screen == .push, "\(field)")
-            #expect(scene.model.pushed?.problem?.contains(words) == true, "\(field): \(scene.model.pushed?.problem ?? "")")
+            #expect(
+                scene.model.pushed?.problem?.contains(words) == true, "\(field): \(scene.model.pushed?.problem ?? "")")
         }
     }
 

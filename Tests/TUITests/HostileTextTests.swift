@@ -139,7 +139,8 @@ import Testing
                 for number in 1...3 {
                     scene.press("u"); scene.send(.paste(Hostile.text)); scene.press("Enter")
                     let stage: UploadProgress.Stage = number == 1 ? .waiting(Hostile.text) : .sending
-                    let progress = UploadProgress(upload: nil, done: .max, total: number == 3 ? nil : .max, stage: stage)
+                    let progress = UploadProgress(
+                        upload: nil, done: .max, total: number == 3 ? nil : .max, stage: stage)
                     scene.send(.file(.progress(number, progress, Scene.start)))
                 }
                 scene.send(.file(.uploadFailed(2, DeployError(.internal, Hostile.text, hint: Hostile.text))))
@@ -163,7 +164,8 @@ import Testing
                 try files(&scene)
                 scene.press("p")
                 scene.model.pushed?[.target] = TextField("all")
-                scene.model.pushed?[.destination] = TextField("/srv/" + Hostile.text.filter { !$0.isNewline && $0 != "\0" } + "x")
+                scene.model.pushed?[.destination] = TextField(
+                    "/srv/" + Hostile.text.filter { !$0.isNewline && $0 != "\0" } + "x")
                 scene.press("C-r")
                 try #require(scene.model.screen == .pushReview, "\(scene.model.pushed?.problem ?? "")")
             }

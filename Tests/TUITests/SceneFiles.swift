@@ -17,7 +17,8 @@ extension Scene {
             environment: "prod", actor: "li", createdAt: start.adding(milliseconds: -60_000),
             expiresAt: start.adding(milliseconds: 30 * 86_400_000)),
         FileInfo(
-            id: id("f1c1a70deadbeef0"), name: "web.conf", size: 12_400, sha256: hash(2), environment: nil, actor: "wang",
+            id: id("f1c1a70deadbeef0"), name: "web.conf", size: 12_400, sha256: hash(2), environment: nil,
+            actor: "wang",
             createdAt: start.adding(milliseconds: -3_600_000), expiresAt: nil),
         FileInfo(
             id: id("f2c1a70deadbeef0"), name: "补丁-openssl-3.0.15.sh", size: 4_100, sha256: hash(3),
@@ -59,7 +60,8 @@ extension Scene {
             press("Enter")
         }
         for (step, done) in [(0, Int64(0)), (1000, 61_000_000), (2000, 122_000_000)] as [(Int64, Int64)] {
-            let progress = UploadProgress(upload: Self.id("u5521000000000000"), done: done, total: 412_000_000, stage: .sending)
+            let progress = UploadProgress(
+                upload: Self.id("u5521000000000000"), done: done, total: 412_000_000, stage: .sending)
             send(.file(.progress(1, progress, Self.start.adding(milliseconds: step))))
         }
     }

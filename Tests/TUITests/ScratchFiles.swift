@@ -21,7 +21,7 @@ final class ScratchFiles: Sendable {
         let path = "\(directory)/\(name)"
         let parent = URL(filePath: path).deletingLastPathComponent()
         try? FileManager.default.createDirectory(at: parent, withIntermediateDirectories: true)
-        FileManager.default.createFile(atPath: path, contents: Data(bytes))
+        _ = FileManager.default.createFile(atPath: path, contents: Data(bytes))
         return path
     }
 

@@ -95,7 +95,7 @@ struct RunWatch: Sendable {
             group.addTask {
                 guard await interrupts.wait() else { return nil }
                 onCancel()
-                await cancel(run)
+                await cancel(run, board)
                 return nil
             }
             defer { group.cancelAll() }
@@ -111,9 +111,11 @@ struct RunWatch: Sendable {
             case .message(.taskChanged(let task)):
                 board.take(task)
                 if board.isOver { return .ended }
-            case .connected: wanted.offer(())
+            case .connected:
+                board.say(nil)
+                wanted.offer(())
             case .offline(let error, _, nil): return .failed(error)
-            case .offline(let error, _, _): try? await session.note("\(error.message); trying again")
+            case .offline(let error, _, _): await tell("\(error.message); trying again", board)
             case .connecting, .message: break
             }
         }
@@ -142,12 +144,17 @@ struct RunWatch: Sendable {
         }
     }
 
-    private func cancel(_ run: RunID) async {
+    /// Says something while lines may be shown that are written anew.
+    private func tell(_ text: String, _ board: TaskBoard) async {
+        if LiveLines.rows(session) == nil { try? await session.note(text) } else { board.say(text) }
+    }
+
+    private func cancel(_ run: RunID, _ board: TaskBoard) async {
+        await tell("canceling run \(run); ^C again leaves", board)
         do throws(DeployError) {
-            try await session.note("canceling run \(run); ^C again leaves")
             _ = try await client.request(.taskCancel(CancelRequest(runID: run.rawValue)))
         } catch {
-            CommandSession.report(error, format: session.settings.format)
+            await tell("run \(run) is not canceled: \(error.message)", board)
         }
     }
 }

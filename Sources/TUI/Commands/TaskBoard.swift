@@ -10,6 +10,7 @@ final class TaskBoard: Sendable {
         var tasks: [TaskRecord] = []
         var places: [TaskID: Int] = [:]
         var meters: [TaskID: RateMeter] = [:]
+        var remark: String?
     }
 
     private let state = Mutex(State())
@@ -40,8 +41,16 @@ final class TaskBoard: Sendable {
         }
     }
 
+    /// A remark below the tasks; nil for none.
+    func say(_ remark: String?) { state.withLock { $0.remark = remark } }
+
     /// A line for each task where they fit into so many rows, and one for all of them.
     func lines(_ rows: Int) -> [String] {
+        guard let remark = state.withLock({ $0.remark }) else { return taskLines(rows) }
+        return taskLines(rows - 1) + [remark]
+    }
+
+    private func taskLines(_ rows: Int) -> [String] {
         let now = App.monotonic()
         let (tasks, meters) = state.withLock { state in
             for task in state.tasks {

@@ -106,11 +106,10 @@ extension UploadSource {
                 sources.append(UploadSource(path: nil, name: name ?? "stdin", size: nil))
                 continue
             }
-            let file = try LocalFile(path)
-            let source = UploadSource(
-                path: path, name: name ?? LocalFile.name(path),
-                size: file.opened.isRegular ? file.opened.size : nil)
-            sources.append(source)
+            let file = try LocalFile.look(path)
+            sources.append(
+                UploadSource(
+                    path: path, name: name ?? LocalFile.name(path), size: file.isRegular ? file.size : nil))
         }
         for source in sources {
             do throws(DeployError) {

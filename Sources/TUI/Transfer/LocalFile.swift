@@ -32,7 +32,8 @@ final class LocalFile: Sendable {
 
     /// Opens a file, or something that can be read like one. Throws `not_found`, or what the system says.
     init(_ path: String) throws(DeployError) {
-        descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        // Of a pipe that nobody writes to yet, reading waits and not opening it.
+        descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         self.path = path
         guard descriptor >= 0 else { throw Self.failure(path) }
         do throws(DeployError) {
@@ -44,6 +45,15 @@ final class LocalFile: Sendable {
     }
 
     deinit { close(descriptor) }
+
+    /// What a path is, without opening it: that would already mean something to who writes to a pipe.
+    ///
+    /// Throws as opening it would, as far as that can be known.
+    static func look(_ path: String) throws(DeployError) -> State {
+        var status = stat()
+        guard stat(path, &status) == 0, access(path, R_OK) == 0 else { throw failure(path) }
+        return try state(status, path)
+    }
 
     /// The name without what is before the last slash.
     static func name(_ path: String) -> String {
@@ -85,6 +95,10 @@ final class LocalFile: Sendable {
     private static func state(_ descriptor: Int32, _ path: String) throws(DeployError) -> State {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw failure(path) }
+        return try state(status, path)
+    }
+
+    private static func state(_ status: stat, _ path: String) throws(DeployError) -> State {
         let kind = status.st_mode & S_IFMT
         guard kind != S_IFDIR else {
             throw DeployError(

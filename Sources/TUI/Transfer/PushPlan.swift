@@ -65,14 +65,14 @@ struct PushPlan: Sendable {
                 try add(FileTree(source), of: source)
             case .file(let file):
                 let name = LocalFile.name(source)
-                guard file.opened.isRegular else {
+                guard file.isRegular else {
                     throw DeployError(
                         .invalidArgument, "\(source) is no regular file",
                         hint: "tiangong file put stores what a pipe gives")
                 }
                 try FileNames.checkUpload(name)
-                let upload = UploadSource(path: source, name: name, size: file.opened.size)
-                found.append((.local(upload), name, file.opened.mode & 0o777))
+                let upload = UploadSource(path: source, name: name, size: file.size)
+                found.append((.local(upload), name, file.mode & 0o777))
             case .nothing:
                 guard FileID(source) != nil else { throw LocalFile.failure(source, ENOENT) }
                 found.append((.stored(source), source, nil))
@@ -85,7 +85,7 @@ struct PushPlan: Sendable {
 
     private enum Look {
         case directory
-        case file(LocalFile)
+        case file(LocalFile.State)
         case nothing
     }
 
@@ -95,7 +95,7 @@ struct PushPlan: Sendable {
             guard errno == ENOENT else { throw LocalFile.failure(path) }
             return .nothing
         }
-        return status.st_mode & S_IFMT == S_IFDIR ? .directory : .file(try LocalFile(path))
+        return status.st_mode & S_IFMT == S_IFDIR ? .directory : .file(try LocalFile.look(path))
     }
 
     private mutating func add(_ tree: FileTree, of directory: String) throws(DeployError) {
