@@ -1,6 +1,8 @@
 // Tiangong Deploy
 // SPDX-License-Identifier: Apache-2.0
 
+import Core
+
 #if canImport(Glibc)
     import Glibc
 #else
