@@ -124,7 +124,10 @@ let package = Package(
         // The operator's console and command line.
         .target(
             name: "TUI",
-            dependencies: nio + ["Core", "CNcurses", "CTerminal", argumentParser, logging],
+            dependencies: nio + [
+                "Core", "CNcurses", "CTerminal", argumentParser, logging,
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
             path: "Sources/TUI", exclude: ["Main"], swiftSettings: settings),
         .executableTarget(
             name: "TUIMain", dependencies: ["Core", "TUI", argumentParser], path: "Sources/TUI/Main",

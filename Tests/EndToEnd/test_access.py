@@ -43,7 +43,8 @@ def routes(description):
 def names(site):
     """A value for each parameter of a path: things that are there."""
     return {"agent_id": site.agent_id, "run_id": site.task["run_id"], "task_id": site.task["id"], "policy_name": "tests",
-            "operator_name": "olga", "token_id": site.token_id, "enrolment_id": site.enrolment, "seq": "1"}
+            "operator_name": "olga", "token_id": site.token_id, "enrolment_id": site.enrolment, "seq": "1", "file_id": site.file_id,
+            "upload_id": site.upload_id}
 
 
 def bodies(site):
@@ -53,18 +54,25 @@ def bodies(site):
             "TaskCreate": {"agent_id": site.agent_id, "type": "shell", "command": "uptime"}, "Cancel": {"grace": 1},
             "PolicyPut": {"policy": {"mode": "audit"}}, "PolicyTest": {"selector": selector, "spec": spec},
             "AuditVerify": {"agents": ["silent-1"]}, "OperatorPut": {"role": "admin"}, "TokenRequest": {"name": "olga"},
-            "EnrolmentCreate": {"environment": "default"}}
+            "EnrolmentCreate": {"environment": "default"}, "FileBegin": {"name": "a.bin", "size": 1, "environment": "default"},
+            "FileCommit": {}}
 
 
 def request(site, api, method, path, operation):
     for name, value in names(site).items():
         path = path.replace("{" + name + "}", value)
     assert "{" not in path, f"no example for {path}"
+    kinds = operation.get("requestBody", {}).get("content", {})
+    if "application/octet-stream" in kinds:
+        return api(method, path, b"x", {"Content-Type": "application/octet-stream"})
     body = None
-    if "requestBody" in operation:
-        reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
-        body = bodies(site)[reference.rsplit("/", 1)[1]]
+    if kinds:
+        body = bodies(site)[kinds["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]]
     return api(method, path, body)
+
+
+def of_agents(operation):
+    return operation["x-audience"] == "agent"
 
 
 def test_the_description_is_whole(description):
@@ -85,7 +93,7 @@ def test_no_route_answers_to_nobody(site, description, who):
         answer = request(site, site.api(who), method, path, operation)
         assert answer.status in REFUSED, (method, path, answer)
         assert site.digest() == before, (method, path)
-    for path in ("/files", "/files/x", "/executors", "/metrics", "/x/../tasks"):
+    for path in ("/files/x", "/agent/", "/agent/tasks", "/executors", "/metrics", "/x/../tasks"):
         assert site.api(who)("GET", path).status in {401, 403}, path
 
 
@@ -94,7 +102,7 @@ def test_no_route_answers_to_a_role_below(site, description, who):
     before = site.digest()
     above = 0
     for method, path, operation in routes(description):
-        if ROLES.index(operation["x-minimum-role"]) > ROLES.index(who):
+        if not of_agents(operation) and ROLES.index(operation["x-minimum-role"]) > ROLES.index(who):
             above += 1
             answer = request(site, site.api(who), method, path, operation)
             assert answer.status == 403, (method, path, answer)
@@ -105,7 +113,9 @@ def test_no_route_answers_to_a_role_below(site, description, who):
 # What an administrator of another environment may do: see itself, lists without what is not its own, and its session.
 OWN = {("GET", "/server"), ("GET", "/openapi.json"), ("POST", "/session"), ("GET", "/agents"), ("GET", "/runs"), ("GET", "/tasks"),
        ("GET", "/events"), ("GET", "/policies"), ("GET", "/audit"), ("GET", "/audit/export"), ("GET", "/operators"),
-       ("GET", "/tokens"), ("GET", "/enrolments")}
+       ("GET", "/tokens"), ("GET", "/enrolments"), ("GET", "/files"), ("GET", "/uploads")}
+# The routes of agents take no operator's token, whatever its role.
+AGENTS_OWN = {401, 403}
 # Policies hold by name for all: one that also holds elsewhere is shown, and not changed.
 SHARED = {("GET", "/policies/{policy_name}")}
 # Made anew within the own environment, or refused.
@@ -115,7 +125,8 @@ CREATING = {("PUT", "/policies/{policy_name}"), ("PUT", "/operators/{operator_na
 def test_no_route_reaches_another_environment(site, description):
     before = site.digest(but={"tokens"})
     foreign = site.api("foreign")
-    secrets = [SECRET, "secret-label", site.agent_id, site.guarded_id, site.task["id"], site.task["run_id"], "guarded"]
+    secrets = [SECRET, "secret-label", site.agent_id, site.guarded_id, site.task["id"], site.task["run_id"], "guarded",
+               site.file_id, site.upload_id, "secret-name", "secret-content"]
     for method, path, operation in routes(description):
         if (method, path) == ("GET", "/events"):
             stream = foreign.stream("/events")
@@ -127,6 +138,8 @@ def test_no_route_reaches_another_environment(site, description):
             assert answer.status in {200, 201}, (method, path, answer)
         elif (method, path) in SHARED:
             assert answer.status in {200, 404}, (method, path, answer)
+        elif of_agents(operation):
+            assert answer.status in AGENTS_OWN, (method, path, answer)
         elif (method, path) == ("DELETE", "/session"):
             assert answer.status == 400, answer
         else:
@@ -135,6 +148,27 @@ def test_no_route_reaches_another_environment(site, description):
             found = [secret for secret in secrets if secret.encode() in answer.body and secret not in str(request_path(site, path))]
             assert not found or answer.status >= 400, (method, path, found)
         assert site.digest(but={"tokens"}) == before, (method, path, answer)
+
+
+@pytest.mark.parametrize("who", [*ROLES, "foreign"])
+def test_no_operator_reads_or_brings_what_is_an_agents(site, description, who):
+    before = site.digest()
+    tried = 0
+    for method, path, operation in routes(description):
+        if of_agents(operation):
+            tried += 1
+            answer = request(site, site.api(who), method, path, operation)
+            assert answer.status in AGENTS_OWN, (method, path, answer)
+    assert tried >= 4 and site.digest() == before
+
+
+def test_no_agent_reads_or_brings_what_is_another_agents(site, description):
+    """The task is another agent's, and not one of files either; and no agent's credential opens an operator's route."""
+    before = site.digest()
+    for method, path, operation in routes(description):
+        answer = request(site, site.api("agent"), method, path, operation)
+        assert answer.status == 404 if of_agents(operation) else answer.status in {401, 403}, (method, path, answer)
+    assert site.digest() == before
 
 
 def request_path(site, path):
@@ -156,7 +190,16 @@ def data(site):
         "policy_test": {"selector": selector, "spec": spec}, "audit_list": {}, "audit_show": {"id": "1"}, "audit_export": {},
         "audit_verify": {"agents": ["silent-1"]}, "operator_list": {}, "operator_put": {"name": "olga", "role": "viewer"},
         "operator_remove": {"id": "olga"}, "token_list": {}, "token_create": {"name": "olga"}, "token_revoke": {"id": site.token_id},
-        "enrolment_list": {}, "enrolment_create": {"environment": "default"}, "enrolment_revoke": {"id": site.enrolment}}
+        "enrolment_list": {}, "enrolment_create": {"environment": "default"}, "enrolment_revoke": {"id": site.enrolment},
+        "file_list": {}, "file_show": {"id": site.file_id}, "file_remove": {"id": site.file_id},
+        "file_begin": {"name": "a.bin", "environment": "default"}, "file_chunk": {"upload_id": site.upload_id, "offset": 0},
+        "file_commit": {"upload_id": site.upload_id}, "file_put": {"name": "a.bin", "environment": "default"}, "upload_list": {},
+        "upload_remove": {"id": site.upload_id}}
+
+
+def asked(site, link, kind):
+    """The answer to a message; those that carry content carry some."""
+    return link.ask(kind, data(site)[kind], payload=b"x" if kind in ("file_chunk", "file_put") else None)
 
 
 def messages(description, endpoint):
@@ -185,27 +228,27 @@ def test_no_message_of_a_role_below_is_obeyed(site, description, who):
     with site.link(who) as link:
         for message in messages(description, "/ws/operator"):
             if ROLES.index(message["minimum_role"]) > ROLES.index(who):
-                answer = link.ask(message["type"], data(site)[message["type"]])
+                answer = asked(site, link, message["type"])
                 assert answer["type"] == "error" and answer["data"]["code"] == "forbidden", (message, answer)
                 assert site.digest() == before, message
 
 
 def test_no_message_reaches_another_environment(site, description):
     shown = {"server_info", "events_open", "log_close", "agent_list", "run_list", "task_list", "policy_list", "audit_list",
-             "audit_export", "operator_list", "token_list", "enrolment_list", "policy_show"}
+             "audit_export", "operator_list", "token_list", "enrolment_list", "policy_show", "file_list", "upload_list"}
     before = site.digest()
-    secrets = [SECRET, "secret-label", site.guarded_id, "guarded-1"]
+    secrets = [SECRET, "secret-label", site.guarded_id, "guarded-1", site.file_id, site.upload_id]
     with site.link("foreign") as link:
         for message in messages(description, "/ws/operator"):
             kind = message["type"]
-            answer = link.ask(kind, data(site)[kind])
+            answer = asked(site, link, kind)
             if kind not in shown:
                 assert answer["type"] == "error", (kind, answer)
                 assert answer["data"]["code"] in {"forbidden", "not_found", "conflict"}, (kind, answer)
             elif answer["type"] == "reply":
                 text = json.dumps(answer)
                 assert not [secret for secret in secrets if secret in text], (kind, answer)
-                if kind in ("agent_list", "run_list", "task_list"):
+                if kind in ("agent_list", "run_list", "task_list", "file_list", "upload_list"):
                     assert answer["data"]["items"] == []
             assert site.digest() == before, kind
 
@@ -238,14 +281,18 @@ def test_each_side_sends_only_what_is_its_own(site, description):
 def test_everything_can_be_done_by_those_who_may(site, description):
     """The control: the same requests, sent by an administrator, are answered, and as the description says."""
     for method, path, operation in routes(description):
-        if method == "DELETE" or path in ("/events", "/operators/{operator_name}"):
+        if method == "DELETE" or of_agents(operation) or path in ("/events", "/operators/{operator_name}"):
             continue
+        if "{upload_id}" in path:
+            site.upload_id = site.upload("another.bin")
         answer = request(site, site.admin, method, path, operation)
         assert str(answer.status) in operation["responses"] and answer.status in {200, 201}, (method, path, answer)
         content = operation["responses"][str(answer.status)]["content"]
         kind = answer.headers["Content-Type"]
         assert kind in content, (method, path, kind)
-        if kind == "application/json":
+        if method == "HEAD":
+            assert answer.body == b"" and int(answer.headers["Content-Length"]) > 0
+        elif kind == "application/json":
             assert not problems(description, content[kind]["schema"], answer.json), (method, path)
         elif kind == "application/x-ndjson":
             for line in answer.body.splitlines():

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from harness.proxy import Proxy
 from harness.screen import Screen
 from harness.waiting import until
 
@@ -223,3 +224,56 @@ def test_a_full_screen_program_is_not_started_on_a_dumb_terminal(screens):
     screen.shell("TERM=dumb tiangong; echo status $?")
     screen.shows("tiangong:", "status")
     assert screen.facts() == LEFT
+
+
+@pytest.mark.parametrize("columns, rows", SIZES)
+def test_a_file_is_uploaded_and_watched(site, screens, operator, tmp_path, columns, rows):
+    """Over a slow link that is cut on the way, while everything else on the console answers."""
+    proxy = Proxy(site.cloud.port)
+    proxy.bytes_per_second = 1_500_000
+    path = tmp_path / f"release-{columns}.bin"
+    path.write_bytes(os.urandom(9_000_000))
+    (tmp_path / f"second-{columns}.conf").write_text("small")
+    screen = screens(columns, rows)
+    try:
+        screen.shell(f"cd {tmp_path}; TIANGONG_SERVER={proxy.url} tiangong")
+        screen.shows("demo-1", "live")
+        screen.keys("g", "f")
+        screen.shows("Files")
+        screen.keys("u")
+        screen.shows("upload:")
+        screen.type(f"release-{columns}")
+        screen.keys("Tab")
+        screen.shows(f"release-{columns}.bin")
+        screen.keys("Enter", "u")
+        screen.type(f"second-{columns}.conf")
+        screen.keys("Enter")
+        screen.shows("Uploads of this console", "MB/s", "%", "waits for its turn")
+        screen.keys("g", "r")
+        screen.shows("Runs")
+        screen.keys("g", "a")
+        screen.shows("Agents", "demo-1")
+        screen.keys("g", "f")
+        screen.shows("MB/s")
+        proxy.cut()
+        screen.shows("waiting: ")
+        screen.keys("q", "q")
+        screen.shows("Leave", "tiangong file resume")
+        screen.keys("Escape", "g", "f")
+        proxy.mend()
+        screen.shows("live", "MB/s", seconds=60)
+        proxy.bytes_per_second = None
+        until(lambda: len(operator.lines("file", "list", "--name", f"second-{columns}.conf")) == 1, 60, "both are there")
+        file, = operator.lines("file", "list", "--name", path.name)
+        assert file["size"] == 9_000_000
+        screen.shows(path.name, f"second-{columns}.conf")
+        screen.lacks("Uploads of this console")
+        screen.keys("x")
+        screen.shows("Remove file")
+        screen.keys("Tab", "Enter")
+        screen.shows("is removed")
+        assert operator.lines("file", "list", "--name", f"second-{columns}.conf") == []
+        screen.keys("Q")
+        screen.shows("ready>")
+    finally:
+        proxy.stop()

@@ -172,6 +172,10 @@ READING = [
     ("audit", "export", "--action", "policy"), ("audit", "replay", "RUN", "--speed", "0"), ("audit", "replay", "RUN", "--asciicast", "-"),
     ("token", "create", "olga"), ("enrolment", "create"), ("agent", "set", "demo-1", "-l", "role=demo"),
     ("policy", "put", "more", "POLICY-FILE", "-e", "nowhere"), ("operator", "set", "otto", "--role", "viewer"),
+    ("file", "list"), ("file", "list", "--uploads"), ("file", "show", "FILE"), ("file", "show", "nothing12"),
+    ("file", "remove", "nothing12"), ("file", "remove", "--upload", "nothing12"), ("file", "resume", "RUN"),
+    ("file", "get", "FILE", "--to", "/nonexistent/x"), ("file", "push", "FILE", "/srv/x", "-a", "nobody"),
+    ("file", "push", "nothing12", "/srv/x", "-a", "demo-1"), ("file", "fetch", "/srv/x", "-a", "nobody"),
 ]
 
 
@@ -180,7 +184,9 @@ def test_no_command_lets_the_servers_words_reach_the_terminal(site, operator, ho
     task = operator.tasks(operator.detach("-a", "demo-1", "--", "true"))[0]["id"]
     policy, = [policy["name"] for policy in operator.lines("policy", "list")][:1]
     (tmp_path / "policy.yaml").write_text("mode: audit\n")
-    words = [{"RUN": task, "POLICY": policy, "POLICY-FILE": str(tmp_path / "policy.yaml")}.get(word, word) for word in command]
+    file = operator("file", "put", str(tmp_path / "policy.yaml"), "-q").stdout.decode().strip()
+    known = {"RUN": task, "POLICY": policy, "POLICY-FILE": str(tmp_path / "policy.yaml"), "FILE": file}
+    words = [known.get(word, word) for word in command]
     environment = operator.environment | {"TIANGONG_SERVER": hostile_cloud.url}
     before, shown = hostile_cloud.answers, ""
     for options in [(), ("--color", "never"), ("-q",), ("-o", "json"), ("-o", "jsonl")]:
@@ -198,13 +204,14 @@ def test_no_command_lets_the_servers_words_reach_the_terminal(site, operator, ho
 @pytest.mark.parametrize("columns, rows", [(80, 24), (120, 40)])
 def test_no_screen_lets_the_servers_words_reach_the_terminal(site, operator, hostile_cloud, screens, columns, rows):
     operator.ended(operator.detach("-a", "demo-1", "--", "true"))
+    assert operator("file", "put", __file__).returncode == 0
     screen = screens(operator.environment | {"TIANGONG_SERVER": hostile_cloud.url}, columns, rows)
     before = facts(screen)
     screen.shell("tiangong")
     screen.shows("Agents", "online", "live")
     console = facts(screen)
     for keys in [("Space",), ("?",), ("Escape",), ("g", "r"), ("Enter",), ("L",), ("q",), ("d",), ("C-t",), ("Escape",), ("Escape",),
-                 ("g", "p"), ("Enter",), ("G",), ("q",), ("g", "u"), ("Enter",), ("G",), ("q",), ("g", "c"), ("g", "a"), ("t",)]:
+                 ("g", "f"), ("Enter",), ("Escape",), ("p",), ("Escape",), ("x",), ("Escape",), ("g", "p"), ("Enter",), ("G",), ("q",), ("g", "u"), ("Enter",), ("G",), ("q",), ("g", "c"), ("g", "a"), ("t",)]:
         screen.keys(*keys)
         text = screen.shows("live")
         for line in text.splitlines():

@@ -16,110 +16,171 @@ import Testing
 @Suite struct GoldenScreenTests {
     static let sizes = [(80, 24), (120, 40)]
 
-    static let steps: [(name: String, play: @Sendable (inout Scene) -> Void)] = [
-        ("agents", { $0.press("j j Space") }),
+    static let steps: [(name: String, play: @Sendable (inout Scene) -> Void)] =
+        [
+            ("agents", { $0.press("j j Space") }),
+            (
+                "agents-filter",
+                {
+                    $0.press("/"); $0.type("role=db")
+                }
+            ),
+            ("contexts", { $0.press("g c") }),
+            ("runs", { $0.press("g r") }),
+            ("run", { openRun(&$0) }),
+            ("compose", { compose(&$0) }),
+            (
+                "review",
+                {
+                    compose(&$0); $0.press("C-r")
+                }
+            ),
+            (
+                "confirm-cancel",
+                {
+                    openRun(&$0); $0.press("X")
+                }
+            ),
+            ("log", { openLog(&$0) }),
+            (
+                "log-search",
+                {
+                    openLog(&$0); $0.press("z t /"); $0.type("pull"); $0.press("Enter")
+                }
+            ),
+            ("help", { $0.press("?") }),
+            (
+                "palette",
+                {
+                    $0.press(":"); $0.type("run")
+                }
+            ),
+            ("offline", { offline(&$0) }),
+            (
+                "agents-host",
+                { scene in
+                    scene.send(.agents(SceneHosts.agents))
+                    scene.press("j")
+                }
+            ),
+            ("run-host", { openHostRun(&$0) }),
+            (
+                "runs-host",
+                { scene in
+                    scene.send(.runs([Scene.hostRun, Scene.run]))
+                    scene.press("g r")
+                }
+            ),
+            (
+                "log-host",
+                {
+                    openHostRun(&$0); $0.press("L")
+                }
+            ),
+            (
+                "policies",
+                {
+                    $0.press("g p"); $0.send(.policies(Scene.policies)); $0.press("j")
+                }
+            ),
+            (
+                "policy",
+                {
+                    $0.press("g p"); $0.send(.policies(Scene.policies)); $0.press("j Enter")
+                }
+            ),
+            ("compose-refused", { refused(&$0) }),
+            ("review-refused", { refused(&$0, then: "C-r") }),
+            ("verdicts", { refused(&$0, then: "C-t") }),
+            (
+                "verdicts-why",
+                {
+                    refused(&$0, then: "C-t"); $0.press("Enter")
+                }
+            ),
+            ("audit", { audit(&$0) }),
+            (
+                "audit-refusals",
+                {
+                    audit(&$0); $0.press("D")
+                }
+            ),
+            (
+                "audit-record",
+                {
+                    audit(&$0); $0.press("j j Enter")
+                }
+            ),
+            (
+                "audit-forbidden",
+                {
+                    $0.press("g u"); $0.send(.auditFailed(DeployError(.forbidden, "the audit is for approvers")))
+                }
+            ),
+            (
+                "command-line",
+                {
+                    openRun(&$0); $0.press(".")
+                }
+            ),
+        ]
+
+    private static let files: [(name: String, play: @Sendable (inout Scene) -> Void)] = [
+        ("files", { listFiles(&$0) }),
         (
-            "agents-filter",
+            "files-empty",
             {
-                $0.press("/"); $0.type("role=db")
+                $0.press("g f"); $0.send(.file(.listed([])))
             }
         ),
-        ("contexts", { $0.press("g c") }),
-        ("runs", { $0.press("g r") }),
-        ("run", { openRun(&$0) }),
-        ("compose", { compose(&$0) }),
+        ("files-uploading", { $0.uploading() }),
         (
-            "review",
-            {
-                compose(&$0); $0.press("C-r")
-            }
-        ),
-        (
-            "confirm-cancel",
-            {
-                openRun(&$0); $0.press("X")
-            }
-        ),
-        ("log", { openLog(&$0) }),
-        (
-            "log-search",
-            {
-                openLog(&$0); $0.press("z t /"); $0.type("pull"); $0.press("Enter")
-            }
-        ),
-        ("help", { $0.press("?") }),
-        (
-            "palette",
-            {
-                $0.press(":"); $0.type("run")
-            }
-        ),
-        ("offline", { offline(&$0) }),
-        (
-            "agents-host",
+            "files-waiting",
             { scene in
-                scene.send(.agents(SceneHosts.agents))
-                scene.press("j")
+                scene.uploading()
+                let stage = UploadProgress.Stage.waiting("the server's disk for files is full up to its reserve")
+                let progress = UploadProgress(
+                    upload: Scene.id("u5521000000000000"), done: 122_000_000, total: 412_000_000, stage: stage)
+                scene.send(.file(.progress(1, progress, Scene.start)))
+                scene.send(.file(.uploadFailed(2, DeployError(.notFound, "fonts.tar cannot be read"))))
             }
         ),
-        ("run-host", { openHostRun(&$0) }),
         (
-            "runs-host",
+            "files-offline",
+            {
+                listFiles(&$0); offline(&$0)
+            }
+        ),
+        (
+            "files-upload-prompt",
+            {
+                listFiles(&$0); $0.press("u"); $0.type("/srv/web.ta")
+            }
+        ),
+        (
+            "files-remove",
+            {
+                listFiles(&$0); $0.press("x")
+            }
+        ),
+        (
+            "files-show",
+            {
+                listFiles(&$0); $0.press("Enter")
+            }
+        ),
+        ("push", { push(&$0) }),
+        (
+            "push-review",
+            {
+                push(&$0); $0.press("C-r")
+            }
+        ),
+        (
+            "run-files",
             { scene in
-                scene.send(.runs([Scene.hostRun, Scene.run]))
-                scene.press("g r")
-            }
-        ),
-        (
-            "log-host",
-            {
-                openHostRun(&$0); $0.press("L")
-            }
-        ),
-        (
-            "policies",
-            {
-                $0.press("g p"); $0.send(.policies(Scene.policies)); $0.press("j")
-            }
-        ),
-        (
-            "policy",
-            {
-                $0.press("g p"); $0.send(.policies(Scene.policies)); $0.press("j Enter")
-            }
-        ),
-        ("compose-refused", { refused(&$0) }),
-        ("review-refused", { refused(&$0, then: "C-r") }),
-        ("verdicts", { refused(&$0, then: "C-t") }),
-        (
-            "verdicts-why",
-            {
-                refused(&$0, then: "C-t"); $0.press("Enter")
-            }
-        ),
-        ("audit", { audit(&$0) }),
-        (
-            "audit-refusals",
-            {
-                audit(&$0); $0.press("D")
-            }
-        ),
-        (
-            "audit-record",
-            {
-                audit(&$0); $0.press("j j Enter")
-            }
-        ),
-        (
-            "audit-forbidden",
-            {
-                $0.press("g u"); $0.send(.auditFailed(DeployError(.forbidden, "the audit is for approvers")))
-            }
-        ),
-        (
-            "command-line",
-            {
-                openRun(&$0); $0.press(".")
+                scene.press("g r Enter")
+                scene.send(.run(RunDetail(run: Scene.fileRun, tasks: Scene.fileTasks)))
             }
         ),
     ]
@@ -194,6 +255,23 @@ import Testing
         }
         scene.send(.backend(.logGap(task: Scene.tasks[2].id, from: 7, to: 9)))
         scene.send(.backend(.logEnd(Scene.tasks[0])))
+    }
+
+    private static func listFiles(_ scene: inout Scene) {
+        scene.press("g f")
+        scene.send(.file(.listed(Scene.files)))
+        scene.press("j")
+    }
+
+    private static func push(_ scene: inout Scene) {
+        listFiles(&scene)
+        scene.press("p")
+        scene.type("role=db")
+        scene.press("Tab")
+        scene.type("/etc/nginx/")
+        scene.press("Tab Tab Tab")
+        scene.type("25%")
+        if let test = scene.model.check.wanted { scene.send(.policyTested(test, [])) }
     }
 
     private static func offline(_ scene: inout Scene) {

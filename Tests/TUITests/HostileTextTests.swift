@@ -112,6 +112,71 @@ import Testing
         ("offline", { $0.send(.backend(.offline(reason: Hostile.text, attempt: 1, retry: nil))) }),
         ("login", { $0.send(.backend(.loginNeeded(Hostile.text))) }),
         ("saved", { $0.send(.logSaved(path: Hostile.text, bytes: 1)) }),
+        ("files", { try files(&$0) }),
+        (
+            "file",
+            {
+                try files(&$0); $0.press("Enter")
+            }
+        ),
+        (
+            "remove",
+            {
+                try files(&$0); $0.press("x")
+            }
+        ),
+        (
+            "refused files",
+            { scene in
+                scene.press("g f")
+                scene.send(.file(.listFailed(DeployError(.forbidden, Hostile.text))))
+            }
+        ),
+        (
+            "uploads",
+            { scene in
+                try files(&scene)
+                for number in 1...3 {
+                    scene.press("u"); scene.send(.paste(Hostile.text)); scene.press("Enter")
+                    let stage: UploadProgress.Stage = number == 1 ? .waiting(Hostile.text) : .sending
+                    let progress = UploadProgress(
+                        upload: nil, done: .max, total: number == 3 ? nil : .max, stage: stage)
+                    scene.send(.file(.progress(number, progress, Scene.start)))
+                }
+                scene.send(.file(.uploadFailed(2, DeployError(.internal, Hostile.text, hint: Hostile.text))))
+            }
+        ),
+        (
+            "leaving",
+            { scene in
+                scene.press("g f u"); scene.send(.paste(Hostile.text)); scene.press("Enter Q")
+            }
+        ),
+        (
+            "push",
+            {
+                try files(&$0); $0.press("p"); $0.send(.paste(Hostile.text))
+            }
+        ),
+        (
+            "push's review",
+            { scene in
+                try files(&scene)
+                scene.press("p")
+                scene.model.pushed?[.target] = TextField("all")
+                scene.model.pushed?[.destination] = TextField(
+                    "/srv/" + Hostile.text.filter { !$0.isNewline && $0 != "\0" } + "x")
+                scene.press("C-r")
+                try #require(scene.model.screen == .pushReview, "\(scene.model.pushed?.problem ?? "")")
+            }
+        ),
+        (
+            "run of files",
+            { scene in
+                scene.press("g r Enter")
+                scene.send(.run(try world.get().transfers))
+            }
+        ),
         ("help", { $0.press("?") }),
         (
             "palette",
@@ -217,6 +282,8 @@ import Testing
         var verdicts: [AgentVerdict]
         var policies: [PolicyRecord]
         var records: [AuditRecord]
+        var files: [FileInfo]
+        var transfers: RunDetail
     }
 
     /// Made once: poisoning tries every text of every value.
@@ -230,7 +297,21 @@ import Testing
         return World(
             server: try Hostile.poisoned(Scene.server(role: .operator, scope: Scene.scope)), agents: agents,
             detail: detail, verdicts: verdicts, policies: try Scene.policies.map { try Hostile.poisoned($0) },
-            records: try Scene.records.prefix(6).map { try Hostile.poisoned($0) })
+            records: try Scene.records.prefix(6).map { try Hostile.poisoned($0) },
+            files: try Scene.files.map { try Hostile.poisoned($0) }, transfers: try transfers())
+    }
+
+    /// A run whose type stays what it is, so that it is shown as such.
+    private static func transfers() throws -> RunDetail {
+        var detail = try Hostile.poisoned(RunDetail(run: Scene.fileRun, tasks: Scene.fileTasks))
+        detail.run.spec.type = "file"
+        for index in detail.tasks.indices { detail.tasks[index].progress = TaskProgress(done: .max, total: .max) }
+        return detail
+    }
+
+    private static func files(_ scene: inout Scene) throws {
+        scene.press("g f")
+        scene.send(.file(.listed(try world.get().files)))
     }
 
     private static func openRun(_ scene: inout Scene) throws {

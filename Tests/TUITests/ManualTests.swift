@@ -57,16 +57,9 @@ import Testing
 
     @Test func theProtocolPageNamesEveryMessage() throws {
         let text = try String(contentsOf: Self.directory.appending(path: "tiangong-protocol.7"), encoding: .utf8)
-        let messages = [
-            "agent_register", "agent_heartbeat", "task_status", "task_log", "task_complete", "agent_status",
-            "task_create",
-            "task_log_ack", "task_complete_ack", "task_cancel", "error", "server_info", "agent_list", "agent_show",
-            "run_create", "run_list", "run_show", "task_list", "task_show", "log_open", "log_close", "events_open",
-            "reply",
-            "log_end", "agent_changed", "task_changed", "agent_removed", "agent_update", "agent_remove",
-            "operator_list", "operator_put", "operator_remove", "token_list", "token_create", "token_revoke",
-            "enrolment_list", "enrolment_create", "enrolment_revoke",
-        ]
+        let messages =
+            OperatorRequestType.allCases.map(\.rawValue) + OperatorMessageType.allCases.map(\.rawValue)
+            + AgentMessageType.allCases.map(\.rawValue) + CloudMessageType.allCases.map(\.rawValue)
         for message in messages { #expect(text.contains(".It Ic \(message)\n"), "\(message)") }
         for code in ErrorCode.allCases { #expect(text.contains(code.rawValue), "\(code)") }
     }

@@ -54,6 +54,9 @@ final class Upload: Sendable {
     /// Bytes written.
     var offset: Int64 { state.withLock { $0.offset } }
 
+    /// Whether it can still be written to.
+    var isOpen: Bool { state.withLock { !$0.isClosed } }
+
     /// How long nobody has written.
     var idle: Duration { ContinuousClock.now - state.withLock { $0.usedAt } }
 

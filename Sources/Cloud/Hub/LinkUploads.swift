@@ -31,7 +31,12 @@ final class LinkUploads: Sendable {
 
     /// Begins an upload, or goes on with one; this link writes it from now on.
     func begin(_ request: FileBegin) async throws -> UploadInfo {
-        guard open.withLock({ $0.count }) < Self.limit else {
+        let count = open.withLock { open in
+            // Those that were removed, or completed elsewhere, are nobody's any more.
+            open = open.filter { $0.value.upload.isOpen }
+            return open.count
+        }
+        guard count < Self.limit else {
             throw DeployError(
                 .rateLimited, "this link has \(Self.limit) uploads under way", hint: "complete some first")
         }

@@ -99,8 +99,8 @@ final class OperatorSession: OperatorListener {
             await send(try await service.answer(request, as: principal).frame(id))
             if changes.open() { work.yield { await self.sendChanges() } }
         case .fileBegin(let begin):
-            let info = try await service.audited(request, as: principal) { try await uploads.begin(begin) }
-            await send(OperatorMessage.reply(id: id, info))
+            // What is there already may have to be read first: the link is not deaf meanwhile.
+            await beside(request, id) { try await self.uploads.begin(begin) }
         case .fileChunk(let head, let bytes):
             // The bytes of an upload that was let in; what it brings is recorded when it is complete.
             try principal.require(request.action)
@@ -115,14 +115,15 @@ final class OperatorSession: OperatorListener {
 
     /// Answers a request beside those that follow it, so that many share the disk's and the database's syncs.
     private func beside(
-        _ request: OperatorRequest, _ id: String, _ act: @escaping @Sendable () async throws -> FileInfo
+        _ request: OperatorRequest, _ id: String,
+        _ act: @escaping @Sendable () async throws -> some Encodable & Sendable
     ) async {
         await uploads.slots.take()
         work.yield {
             defer { self.uploads.slots.give() }
             do {
-                let file = try await self.service.audited(request, as: self.principal, act)
-                await self.send(OperatorMessage.reply(id: id, file))
+                let answer = try await self.service.audited(request, as: self.principal, act)
+                await self.send(OperatorMessage.reply(id: id, answer))
             } catch {
                 await self.send(OperatorMessage.errorFrame(id: id, DeployError(wrapping: error)))
             }

@@ -51,6 +51,7 @@ struct EffectRunner: Sendable {
             } onFailure: {
                 .auditFailed($0)
             }
+        case .file(let effect): await perform(effect)
         case .cancel(let request): await attempt("Not stopped") { .canceled(try await backend.cancel(request)) }
         case .openLogs(let tasks):
             for task in tasks { await attempt("Log of \(task.short)") { .logOpened(try await backend.openLog(task)) } }
@@ -63,7 +64,7 @@ struct EffectRunner: Sendable {
     }
 
     /// A question whose failure is shown where its answer would be.
-    private func ask(_ work: () async throws -> AppEvent, onFailure: (DeployError) -> AppEvent) async {
+    func ask(_ work: () async throws -> AppEvent, onFailure: (DeployError) -> AppEvent) async {
         do {
             mailbox.post(try await work())
         } catch {
@@ -71,7 +72,7 @@ struct EffectRunner: Sendable {
         }
     }
 
-    private func attempt(_ doing: String, _ work: () async throws -> AppEvent?) async {
+    func attempt(_ doing: String, _ work: () async throws -> AppEvent?) async {
         do {
             if let event = try await work() { mailbox.post(event) }
         } catch {
@@ -107,7 +108,7 @@ struct EffectRunner: Sendable {
         return total
     }
 
-    private static func expanded(_ path: String) -> String {
+    static func expanded(_ path: String) -> String {
         guard path.hasPrefix("~/"), let home = getenv("HOME") else { return path }
         return String(cString: home) + path.dropFirst()
     }

@@ -17,6 +17,7 @@ actor LiveBackend: ConsoleBackend {
     private let resolver: TargetResolver
     private let decompressor = ChunkDecompressor()
     private let changes = BoundedChannel<Void>(capacity: 1)
+    private let uploads = LiveUploads()
     private var chosen: String?
     private var client: OperatorClient?
     private var logs: [TaskID: Followed] = [:]
@@ -201,5 +202,27 @@ actor LiveBackend: ConsoleBackend {
     func closeLog(_ task: TaskID) async {
         guard logs.removeValue(forKey: task) != nil, let client else { return }
         _ = try? await client.request(.logClose(ObjectQuery(id: task.rawValue)))
+    }
+
+    // MARK: files
+
+    func files() async throws -> [FileInfo] {
+        let page: Page<FileInfo> = try await request(.fileList(FileListQuery(limit: 200)))
+        return page.items
+    }
+
+    func removeFile(_ id: FileID) async throws {
+        let _: NoParameters = try await request(.fileRemove(ObjectQuery(id: id.rawValue)))
+    }
+
+    func upload(_ row: UploadRow, report: @escaping @Sendable (UploadProgress) -> Void) async throws -> FileInfo {
+        let target = try resolver.resolve(ConnectionFlags(context: chosen))
+        return try await uploads.run(row, to: target, report: report)
+    }
+
+    func stopUpload(_ number: Int, _ upload: UploadID?) async {
+        uploads.stop(number)
+        guard let upload else { return }
+        let _: NoParameters? = try? await request(.uploadRemove(ObjectQuery(id: upload.rawValue)))
     }
 }

@@ -32,9 +32,9 @@ public final class OperatorClient: Sendable {
         case message(OperatorMessage)
     }
 
-    typealias Answer = Result<OperatorMessage.Reply, DeployError>
+    typealias Answer = PendingAnswer.Answer
 
-    private enum Phase {
+    private enum Phase: Sendable {
         case connecting
         case connected(WebSocketLink)
         case offline(DeployError)
@@ -43,8 +43,10 @@ public final class OperatorClient: Sendable {
 
     private struct State {
         var phase = Phase.connecting
-        var answers: [String: CheckedContinuation<Answer, Never>] = [:]
-        var linkWaiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
+        var answers: [String: PendingAnswer] = [:]
+        /// Uploads of the present link, by their ids, which are also the ids of their chunks.
+        var uploads: [String: CreditWindow] = [:]
+        var phaseWaiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
         var number: UInt64 = 0
         var heard = false
         var closing = false
@@ -91,7 +93,7 @@ public final class OperatorClient: Sendable {
         _ request: OperatorRequest, timeout: Duration = .seconds(30)
     ) async throws(DeployError) -> OperatorMessage.Reply {
         let answer = await withTaskGroup(of: Answer?.self, returning: Answer.self) { group in
-            group.addTask { await self.perform(request) }
+            group.addTask { await self.perform(request).answer }
             group.addTask {
                 try? await Task.sleep(for: timeout)
                 return nil
@@ -103,57 +105,108 @@ public final class OperatorClient: Sendable {
         return try answer.get()
     }
 
-    private func perform(_ request: OperatorRequest) async -> Answer {
-        await waitForLink()
-        let id = state.withLock { state in
-            state.number += 1
-            return String(state.number)
-        }
+    /// The answer to a request, and the link it was sent over; while a link is being made, waits for that.
+    ///
+    /// - Parameter link: Only over this link; nil for the present one.
+    func perform(
+        _ request: OperatorRequest, over link: WebSocketLink? = nil
+    ) async -> (answer: Answer, link: WebSocketLink?) {
+        await wait { if case .connecting = $0 { true } else { false } }
+        let pending = PendingAnswer()
+        let id = String(number())
         return await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let (link, failure) = state.withLock { state -> (WebSocketLink?, DeployError?) in
-                    if Task.isCancelled { return (nil, DeployError(.unavailable, "given up")) }
-                    switch state.phase {
-                    case .connected(let link):
-                        state.answers[id] = continuation
-                        return (link, nil)
-                    case .offline(let error), .ended(let error): return (nil, error)
-                    case .connecting: return (nil, DeployError(.unreachable, "the connection to the server was lost"))
-                    }
-                }
-                if let link {
-                    if !link.outbox.offer(request.frame(id: id), lane: .control) {
-                        settle(id, .failure(DeployError(.unreachable, "the connection to the server was lost")))
-                    }
-                } else {
-                    continuation.resume(returning: .failure(failure ?? DeployError(.unreachable)))
-                }
+            let present: WebSocketLink
+            switch register(pending, id, over: link) {
+            case .success(let link): present = link
+            case .failure(let error): return (.failure(error), nil)
             }
+            let frame = request.frame(id: id)
+            var isSent = true
+            switch request.lane {
+            case .control: isSent = present.outbox.offer(frame, lane: .control)
+            case .bulk:
+                do throws(DeployError) { try await present.outbox.send(frame, lane: .bulk) } catch { isSent = false }
+            }
+            if !isSent { settle(id, .failure(Self.lost)) }
+            return (await pending.value(), present)
         } onCancel: {
             settle(id, .failure(DeployError(.unavailable, "given up")))
         }
     }
 
-    private func settle(_ id: String, _ answer: Answer) {
-        state.withLock { $0.answers.removeValue(forKey: id) }?.resume(returning: answer)
-    }
+    static let lost = DeployError(.unreachable, "the connection to the server was lost")
 
-    private func waitForLink() async {
-        let number = state.withLock { state in
+    private func number() -> UInt64 {
+        state.withLock { state in
             state.number += 1
             return state.number
         }
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let resumeNow = state.withLock { state -> Bool in
-                    guard case .connecting = state.phase, !Task.isCancelled else { return true }
-                    state.linkWaiters[number] = continuation
-                    return false
-                }
-                if resumeNow { continuation.resume() }
+    }
+
+    private func register(
+        _ pending: PendingAnswer, _ id: String, over wanted: WebSocketLink?
+    ) -> Result<WebSocketLink, DeployError> {
+        state.withLock { state in
+            if Task.isCancelled { return .failure(DeployError(.unavailable, "given up")) }
+            switch state.phase {
+            case .connected(let link):
+                guard wanted == nil || wanted === link else { return .failure(Self.lost) }
+                state.answers[id] = pending
+                return .success(link)
+            case .offline(let error), .ended(let error): return .failure(error)
+            case .connecting: return .failure(Self.lost)
             }
-        } onCancel: {
-            state.withLock { $0.linkWaiters.removeValue(forKey: number) }?.resume()
+        }
+    }
+
+    private func settle(_ id: String, _ answer: Answer) {
+        state.withLock { $0.answers.removeValue(forKey: id) }?.give(answer)
+    }
+
+    /// Waits while the phase is such, or until cancelled.
+    private func wait(while holds: @Sendable (Phase) -> Bool) async {
+        let number = number()
+        while !Task.isCancelled, state.withLock({ holds($0.phase) }) {
+            await withTaskCancellationHandler {
+                await withCheckedContinuation { continuation in
+                    let resumeNow = state.withLock { state -> Bool in
+                        guard holds(state.phase), !Task.isCancelled else { return true }
+                        state.phaseWaiters[number] = continuation
+                        return false
+                    }
+                    if resumeNow { continuation.resume() }
+                }
+            } onCancel: {
+                state.withLock { $0.phaseWaiters.removeValue(forKey: number) }?.resume()
+            }
+        }
+    }
+
+    /// Waits until there is a link. Throws why there will be none, `unavailable` when cancelled.
+    func linked() async throws(DeployError) {
+        await wait {
+            switch $0 {
+            case .connecting, .offline: true
+            case .connected, .ended: false
+            }
+        }
+        if Task.isCancelled { throw DeployError(.unavailable, "given up") }
+        if case .ended(let error) = state.withLock({ $0.phase }) { throw error }
+    }
+
+    /// Takes what the server says of an upload over a link from now on; false when that is not the present link.
+    func watch(_ upload: UploadID, _ window: CreditWindow, over link: WebSocketLink) -> Bool {
+        state.withLock { state in
+            guard case .connected(let present) = state.phase, present === link else { return false }
+            state.uploads[upload.rawValue] = window
+            return true
+        }
+    }
+
+    /// No longer does.
+    func unwatch(_ upload: UploadID, _ window: CreditWindow) {
+        state.withLock { state in
+            if state.uploads[upload.rawValue] === window { state.uploads[upload.rawValue] = nil }
         }
     }
 
@@ -251,10 +304,15 @@ public final class OperatorClient: Sendable {
             state.withLock { $0.heard = true }
             _ = await events.send(.connected(info))
         case .reply(let reply): settle(reply.id, .success(reply))
-        case .error(let id?, let error) where id != Self.serverInfoID: settle(id, .failure(error))
+        case .error(let id?, let error) where id != Self.serverInfoID:
+            if let upload = state.withLock({ $0.uploads[id] }) {
+                upload.fail(error)
+            } else {
+                settle(id, .failure(error))
+            }
         case .error(_, let error): throw error
-        case .log, .logEnd, .agentChanged, .agentRemoved, .taskChanged, .fileCredit:
-            _ = await events.send(.message(message))
+        case .fileCredit(let credit): state.withLock { $0.uploads[credit.uploadID.rawValue] }?.credit(credit.offset)
+        case .log, .logEnd, .agentChanged, .agentRemoved, .taskChanged: _ = await events.send(.message(message))
         }
     }
 
@@ -270,25 +328,25 @@ public final class OperatorClient: Sendable {
         let failure: DeployError
         switch phase {
         case .offline(let error), .ended(let error): failure = error
-        case .connecting, .connected: failure = DeployError(.unreachable, "the connection to the server was lost")
+        case .connecting, .connected: failure = Self.lost
         }
-        let (answers, waiters) = state.withLock { state in
+        let (answers, uploads, waiters) = state.withLock { state in
             state.phase = phase
-            var answers: [CheckedContinuation<Answer, Never>] = []
-            var waiters: [CheckedContinuation<Void, Never>] = []
+            var answers: [PendingAnswer] = []
+            var uploads: [CreditWindow] = []
             if case .connected = phase {
             } else {
                 answers = Array(state.answers.values)
+                uploads = Array(state.uploads.values)
                 state.answers = [:]
+                state.uploads = [:]
             }
-            if case .connecting = phase {
-            } else {
-                waiters = Array(state.linkWaiters.values)
-                state.linkWaiters = [:]
-            }
-            return (answers, waiters)
+            let waiters = Array(state.phaseWaiters.values)
+            state.phaseWaiters = [:]
+            return (answers, uploads, waiters)
         }
-        for answer in answers { answer.resume(returning: .failure(failure)) }
+        for answer in answers { answer.give(.failure(failure)) }
+        for upload in uploads { upload.fail(Self.lost) }
         for waiter in waiters { waiter.resume() }
     }
 }

@@ -25,6 +25,7 @@ struct RunCommand: DeployCommand {
 
     @OptionGroup var globals: GlobalOptions
     @OptionGroup var targets: SelectorOptions
+    @OptionGroup var rollout: RolloutOptions
 
     @Option(help: ArgumentHelp("End each task after this time.", valueName: "duration"))
     var timeout: SpanArgument?
@@ -134,7 +135,9 @@ struct RunCommand: DeployCommand {
             grace: grace?.seconds, expiresIn: expires?.seconds, logLimit: logLimit?.bytes)
         try spec.validate()
         let key = idempotencyKey ?? Identifier<RunKind>.random().rawValue
-        return RunCreate(selector: selector, spec: spec, idempotencyKey: key, follow: detach ? nil : true)
+        return RunCreate(
+            selector: selector, spec: spec, idempotencyKey: key, follow: detach ? nil : true,
+            rollout: try rollout.rollout())
     }
 
     private static func reference(_ name: String) throws(DeployError) -> JSONValue {

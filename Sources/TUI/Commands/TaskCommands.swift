@@ -103,6 +103,8 @@ struct TaskShowCommand: DeployCommand {
             ("Parameters", spec.params.isEmpty ? nil : TableCell(parameters(spec))),
             ("Timeout", spec.timeout.map { TableCell(TimeText.seconds($0)) }),
             ("Asked by", TableCell(task.actor)), ("Target", TableCell(detail.run.target)),
+            ("Rollout", detail.run.rollout.map { TableCell($0.text) }),
+            ("Progress", task.progress.map { TableCell(ProgressText.amount($0.done, of: $0.total)) }),
             ("Attempt", task.attempt > 1 ? TableCell("\(task.attempt)") : nil),
             ("Created", TableCell(task.createdAt.description)),
             ("Dispatched", task.dispatchedAt.map { TableCell($0.description) }),

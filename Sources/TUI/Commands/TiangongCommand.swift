@@ -25,8 +25,8 @@ public struct TiangongCommand: AsyncParsableCommand {
         version: "tiangong \(ProtocolVersion.product)",
         subcommands: [
             LoginCommand.self, WhoamiCommand.self, AgentCommand.self, RunCommand.self, TaskCommand.self,
-            LogsCommand.self, PolicyCommand.self, OperatorCommand.self, TokenCommand.self, EnrolmentCommand.self,
-            AuditCommand.self, VersionCommand.self, SanitizeCommand.self,
+            LogsCommand.self, FileCommand.self, PolicyCommand.self, OperatorCommand.self, TokenCommand.self,
+            EnrolmentCommand.self, AuditCommand.self, VersionCommand.self, SanitizeCommand.self,
         ])
 
     @OptionGroup var globals: GlobalOptions

@@ -82,10 +82,20 @@ enum AppActions {
     }
 
     static func askToLeave(_ model: inout AppModel) {
-        model.overlay = .confirm(
-            ConfirmState(
-                title: "Leave", lines: ["Tasks that run go on without the console."], verb: "Leave", effects: [],
-                ends: true))
+        let uploads = model.files.running
+        var lines = ["Tasks that run go on without the console."]
+        if !uploads.isEmpty { lines.append("Uploads stop; what the server has is kept for a while:") }
+        for upload in uploads.prefix(3) {
+            lines.append(
+                upload.progress?.upload.map { "tiangong file resume \($0) \(EquivalentCommand.quoted(upload.path))" }
+                    ?? "\(upload.path) has not begun")
+        }
+        model.overlay = .confirm(ConfirmState(title: "Leave", lines: lines, verb: "Leave", effects: [], ends: true))
+    }
+
+    /// Leaves, or asks while that would end something.
+    static func leave(_ model: inout AppModel) {
+        if model.files.running.isEmpty { model.ended = true } else { askToLeave(&model) }
     }
 
     /// Another server: nothing known of the old one is true here.
@@ -97,6 +107,8 @@ enum AppActions {
         model.policies = PoliciesState()
         model.check = PolicyCheck()
         model.audit = AuditState()
+        model.files.forgetList()
+        model.pushed = nil
         model.server = nil
         model.freshAt = nil
         model.compose.review = nil
@@ -106,7 +118,7 @@ enum AppActions {
     static func reload(_ model: inout AppModel) -> [Effect] {
         var effects: [Effect] = [.loadAgents, .loadRuns]
         if let run = model.run { effects.append(.loadRun(run.id)) }
-        return effects + PolicyUpdate.reload(&model)
+        return effects + PolicyUpdate.reload(&model) + FileUpdate.reload(model)
     }
 
     /// The command line that shows what the screen shows.
@@ -134,6 +146,10 @@ enum AppActions {
             return model.check.wanted.map { [EquivalentCommand.policyTest($0)] } ?? []
         case .audit: return [EquivalentCommand.audit(model.audit.query)]
         case .auditRecord: return model.audit.opened.map { ["tiangong audit show \($0.seq)"] } ?? []
+        case .files:
+            return ["tiangong file list"]
+                + (model.files.selected.map { ["tiangong file show \($0.id)", "tiangong file get \($0.id)"] } ?? [])
+        case .push, .pushReview: return model.pushed.map { [$0.equivalent] } ?? []
         case .compose, .review: return []
         }
     }

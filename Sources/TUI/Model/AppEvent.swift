@@ -23,6 +23,7 @@ enum AppEvent: Equatable, Sendable {
     case policyTestFailed(PolicyTest, DeployError)
     case audit(AuditQuery, [AuditRecord], next: String?)
     case auditFailed(DeployError)
+    case file(FileEvent)
     case logOpened(LogState)
     case logSaved(path: String, bytes: Int)
     /// A request failed; `doing` says which, for people.

@@ -7,6 +7,7 @@ import Core
 enum ScreenID: Equatable, Sendable {
     case contexts, agents, runs, run, compose, review, log
     case policies, policy, verdicts, audit, auditRecord
+    case files, push, pushReview
 }
 
 /// What lies on top of the page and takes all keys.
@@ -40,6 +41,9 @@ struct Message: Equatable, Sendable {
 struct PromptState: Equatable, Sendable {
     enum Purpose: Equatable, Sendable {
         case filter, search, save, audit
+        case upload
+        /// Where the file of this path belongs.
+        case uploadEnvironment(String)
     }
 
     var purpose: Purpose
@@ -51,6 +55,8 @@ struct PromptState: Equatable, Sendable {
         case .search: "search: "
         case .save: "save to: "
         case .audit: "audit of: "
+        case .upload: "upload: "
+        case .uploadEnvironment: "belongs to: "
         }
     }
 }
@@ -78,6 +84,9 @@ struct AppModel {
     var policies = PoliciesState()
     var check = PolicyCheck()
     var audit = AuditState()
+    var files = FilesState()
+    /// The push being written; kept until it was made.
+    var pushed: PushState?
 
     var overlay: Overlay?
     var message: Message?
@@ -100,8 +109,11 @@ struct AppModel {
     /// Milliseconds from one tick of the clock to the next.
     var tickInterval: Int64 {
         if log?.searching != nil { return 5 }
-        return connection.isLive && check.isPending && (screen == .compose || screen == .review) ? 100 : 1000
+        return connection.isLive && check.isPending && isComposing ? 100 : 1000
     }
+
+    /// Something is written that policies are asked about.
+    private var isComposing: Bool { [.compose, .review, .push, .pushReview].contains(screen) }
 
     /// Smaller terminals get a page of counters only.
     var isTooSmall: Bool { size.columns < 60 || size.rows < 16 }
@@ -118,7 +130,8 @@ struct AppModel {
         case .verdicts: [.list, .all]
         case .audit: [.audit, .list, .all]
         case .policy, .auditRecord: [.page, .all]
-        case .compose, .review: [.form]
+        case .files: [.files, .list, .all]
+        case .compose, .review, .push, .pushReview: [.form]
         }
     }
 

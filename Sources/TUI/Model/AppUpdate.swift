@@ -84,6 +84,7 @@ enum AppUpdate {
             model.say("\(tasks.count) task\(tasks.count == 1 ? " is" : "s are") being stopped")
         case .policies, .policiesFailed, .policyTested, .policyTestFailed, .audit, .auditFailed:
             PolicyUpdate.take(event, &model)
+        case .file(let event): effects = FileUpdate.take(event, &model)
         case .logOpened(let state): BackendUpdate.take(state.task, &model)
         case .logSaved(let path, let bytes): model.say("Saved \(Words.bytes(bytes)) to \(path)", .good)
         case .failed(let doing, let error):
@@ -121,6 +122,8 @@ enum AppUpdate {
             count: model.check.verdicts?.count ?? 0, visible: Table.visibleRows(VerdictsScreen.listArea(model)))
         model.audit.list.settle(
             count: model.audit.items.count, visible: Table.visibleRows(AuditScreen.listArea(model)))
+        model.files.list.settle(
+            count: model.files.shown.count, visible: Table.visibleRows(FilesScreen.listArea(model)))
         LogScreen.settle(&model)
     }
 }

@@ -47,7 +47,7 @@ enum BackendEvent: Equatable, Sendable {
 
 /// What the console needs from the other side. It knows nothing of sockets; tests put a made-up world behind it.
 /// Every request throws ``DeployError``; while offline, `unreachable`, at once.
-protocol ConsoleBackend: Sendable {
+protocol ConsoleBackend: FileBackend {
     /// Connects, and reconnects for as long as the task that calls it is not cancelled. Everything that happens is
     /// handed to `deliver`, which may wait: a slow screen slows the link down, and nothing grows.
     func run(deliver: @escaping @Sendable (BackendEvent) async -> Void) async

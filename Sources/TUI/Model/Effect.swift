@@ -14,6 +14,7 @@ enum Effect: Equatable, Sendable {
     case loadPolicies
     case testPolicy(PolicyTest)
     case loadAudit(AuditQuery)
+    case file(FileEffect)
     case cancel(CancelRequest)
     case openLogs([TaskID])
     case closeLogs([TaskID])

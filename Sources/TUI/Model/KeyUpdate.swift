@@ -14,6 +14,9 @@ enum KeyUpdate {
         if model.screen == .review, key != .control("z"), key != .control("l") {
             return ReviewScreen.handle(key, &model)
         }
+        if model.screen == .pushReview, key != .control("z"), key != .control("l") {
+            return PushReviewScreen.handle(key, &model)
+        }
         let keys = model.pending + [key]
         model.pending = []
         switch Keymap.standard.find(keys, in: model.keyChain) {
@@ -22,6 +25,8 @@ enum KeyUpdate {
         case .unbound:
             if model.screen == .compose {
                 ComposeScreen.edit(key, &model)
+            } else if model.screen == .push {
+                PushScreen.edit(key, &model)
             } else if keys.count > 1 {
                 model.say("\(keys.map(\.name).joined(separator: " ")) is not bound; ? shows the keys")
             }
@@ -41,6 +46,10 @@ enum KeyUpdate {
         case nil where model.screen == .compose:
             model.compose.problem = nil
             model.compose[model.compose.focus].paste(text)
+        case nil where model.screen == .push:
+            guard let focus = model.pushed?.focus else { return }
+            model.pushed?.problem = nil
+            model.pushed?[focus].paste(text)
         default: model.say("Pasted text was ignored here")
         }
     }
@@ -51,13 +60,14 @@ enum KeyUpdate {
         case .help: model.overlay = .help(offset: 0)
         case .palette: model.overlay = .palette(PaletteState())
         case .back: back(&model)
-        case .quit: model.ended = true
+        case .quit: AppActions.leave(&model)
         case .interrupt: interrupt(&model)
         case .suspend: return [.suspend]
         case .redraw: return [.redraw]
         case .refresh: return model.connection.isLive ? AppActions.reload(&model) : [.retryNow, .loadContexts]
         case .goPolicies: return PolicyUpdate.goPolicies(&model)
         case .goAudit: return PolicyUpdate.goAudit(&model)
+        case .goFiles: return FileUpdate.go(&model)
         case .verdicts: VerdictsScreen.open(&model)
         case .goAgents: model.stack = [.agents]
         case .goRuns: model.stack = [.agents, .runs]
@@ -88,7 +98,9 @@ enum KeyUpdate {
         case .policies: return PoliciesScreen.act(action, &model)
         case .verdicts: return VerdictsScreen.act(action, &model)
         case .audit: return AuditScreen.act(action, &model)
-        case .review, .policy, .auditRecord: return []
+        case .files: return FilesScreen.act(action, &model)
+        case .push: return PushScreen.act(action, &model)
+        case .review, .policy, .auditRecord, .pushReview: return []
         }
     }
 
@@ -98,7 +110,7 @@ enum KeyUpdate {
         } else if model.screen == .compose || model.screen == .review {
             model.stack = [.agents]
         } else {
-            model.ended = true
+            AppActions.leave(&model)
         }
     }
 
@@ -113,7 +125,7 @@ enum KeyUpdate {
         if model.log?.searching != nil {
             model.log?.searching = nil
             model.say("The search was stopped")
-        } else if model.screen == .compose {
+        } else if model.screen == .compose || model.screen == .push {
             back(&model)
         } else {
             model.say("C-c again to leave; X stops a task")
@@ -160,7 +172,10 @@ enum KeyUpdate {
                 move, count: model.audit.items.count, visible: Table.visibleRows(AuditScreen.listArea(model)))
         case .policy: model.policies.offset = PolicyScreen.page(model).moved(move, from: model.policies.offset)
         case .auditRecord: model.audit.offset = AuditRecordScreen.page(model).moved(move, from: model.audit.offset)
-        case .compose, .review, .log: break
+        case .files:
+            model.files.list.move(
+                move, count: model.files.shown.count, visible: Table.visibleRows(FilesScreen.listArea(model)))
+        case .compose, .review, .log, .push, .pushReview: break
         }
     }
 
@@ -170,6 +185,7 @@ enum KeyUpdate {
         case .runs: model.runs.list.filter
         case .run: model.run?.list.filter ?? ""
         case .policies: model.policies.list.filter
+        case .files: model.files.list.filter
         default: ""
         }
     }
@@ -180,6 +196,7 @@ enum KeyUpdate {
         case .runs: model.runs.list.filter = text
         case .run: model.run?.list.filter = text
         case .policies: model.policies.list.filter = text
+        case .files: model.files.list.filter = text
         default: break
         }
         AppUpdate.settle(&model)

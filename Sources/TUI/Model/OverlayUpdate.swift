@@ -93,6 +93,7 @@ enum OverlayUpdate {
     private static func prompt(_ key: Key, _ state: PromptState, _ model: inout AppModel) -> [Effect] {
         var state = state
         guard key == .enter else {
+            if key == .tab, state.purpose == .upload { return [.file(.complete(state.field.text))] }
             _ = state.field.handle(key)
             model.overlay = .prompt(state)
             if state.purpose == .filter { KeyUpdate.setFilter(state.field.text, &model) }
@@ -103,6 +104,9 @@ enum OverlayUpdate {
         case .filter: KeyUpdate.setFilter(state.field.text, &model)
         case .audit: return PolicyUpdate.searchAudit(state.field.text, &model)
         case .search: LogScreen.search(state.field.text, &model)
+        case .upload: return FileUpdate.upload(state.field.text, &model)
+        case .uploadEnvironment(let path):
+            return FileUpdate.queue(path, environment: state.field.text, &model)
         case .save: if !state.field.text.isEmpty { return [.saveLog(path: state.field.text)] }
         }
         return []

@@ -11,10 +11,14 @@ enum PolicyUpdate {
         case .compose: model.check.want(composed(model))
         case .review:
             model.check.want(model.compose.review.map { PolicyTest(selector: $0.request.selector, spec: $0.spec) })
+        case .push: model.check.want(FileUpdate.test(model))
+        case .pushReview:
+            model.check.want(
+                model.pushed?.review.map { PolicyTest(selector: $0.request.selector, spec: $0.spec) })
         case .verdicts: break
         default: return []
         }
-        let atOnce = model.screen != .compose
+        let atOnce = model.screen != .compose && model.screen != .push
         guard model.connection.isLive, ticked || atOnce, let test = model.check.due(model.now, atOnce: atOnce) else {
             return []
         }

@@ -25,6 +25,9 @@ enum Frame {
         case .verdicts: VerdictsScreen.draw(model, &canvas)
         case .audit: AuditScreen.draw(model, &canvas)
         case .auditRecord: AuditRecordScreen.draw(model, &canvas)
+        case .files: FilesScreen.draw(model, &canvas)
+        case .push: PushScreen.draw(model, &canvas)
+        case .pushReview: PushReviewScreen.draw(model, &canvas)
         }
         HintLine.draw(model, &canvas)
         MessageLine.draw(model, &canvas)
@@ -128,10 +131,12 @@ enum HintLine {
     private static func hints(_ model: AppModel) -> [(String, String)] {
         switch model.overlay {
         case .confirm: [("Tab", "choose"), ("Enter", "do it"), ("Esc", "cancel")]
+        case .prompt(let prompt) where prompt.purpose == .upload:
+            [("Enter", "upload"), ("Tab", "complete"), ("Esc", "cancel"), ("C-u", "clear")]
         case .prompt: [("Enter", "take"), ("Esc", "cancel"), ("C-u", "clear")]
         case .palette: [("Enter", "run"), ("Up/Down", "choose"), ("Esc", "close")]
         case .help, .text: [("j/k", "scroll"), ("Esc", "close")]
-        case nil where model.screen == .review:
+        case nil where model.screen == .review || model.screen == .pushReview:
             [("Tab", "choose"), ("Enter", "do it"), ("j/k", "scroll"), ("p", "policy"), ("Esc", "back to the form")]
         case nil:
             ActionTable.rows(in: model.keyChain).compactMap { row in row.hint.map { (row.keys.first ?? "", $0) } }

@@ -15,6 +15,17 @@ enum RunScreen {
             .init(title: "REASON", width: 30, priority: 4),
         ], empty: "No task.")
 
+    /// The same for tasks that tell how far they have come.
+    private static let progressTable = Table(
+        columns: [
+            .init(title: "AGENT", width: 16, priority: 0, grows: true, middle: true),
+            .init(title: "STATE", width: 24, priority: 0),
+            .init(title: "DONE", width: 28, priority: 0),
+            .init(title: "TIME", width: 7, priority: 2, right: true),
+            .init(title: "TASK", width: 8, priority: 3),
+            .init(title: "REASON", width: 30, priority: 4),
+        ], empty: "No task.")
+
     static let headRows = 3
 
     static func listArea(_ model: AppModel) -> Rect {
@@ -38,13 +49,16 @@ enum RunScreen {
             "by \(run.actor)  \(Words.age(run.createdAt, model.now)) ago  \(detail.tasks.count) tasks")
         var at = 1
         if run.spec.usesHostNamespaces { at = HostMark.draw(&canvas, at, 2) + 1 }
-        let shown = TextWidth.fit("$ " + Sanitizer.line(run.spec.command), canvas.size.columns - at - 1)
-        canvas.put(shown, at, 2, at > 1 ? .bad : .plain)
+        let command = TextWidth.fit("$ " + Sanitizer.line(run.spec.command), canvas.size.columns - at - 1)
+        canvas.put(command, at, 2, at > 1 ? .bad : .plain)
         canvas.put(TextWidth.fit(Sanitizer.line(facts(run)), canvas.size.columns - 2), 1, 3, .dim)
         progress(detail, overall.style, &canvas, 4)
         let area = listArea(model)
         let tasks = state.tasks
-        table.draw(&canvas, area, count: tasks.count, list: state.list) { values(tasks[$0], model) }
+        let isFile = run.spec.type == TaskType.file.rawValue
+        (isFile ? progressTable : table).draw(&canvas, area, count: tasks.count, list: state.list) {
+            values(tasks[$0], model, isFile)
+        }
         if let task = state.selected, let error = task.error {
             let text = "\(error.code): \(error.message)"
             canvas.put(TextWidth.fit(Sanitizer.line(text), canvas.size.columns - 2), 1, area.row + area.rows, .bad)
@@ -55,6 +69,7 @@ enum RunScreen {
         var facts = ["target \(run.target)"]
         if let directory = run.spec.params["cwd"]?.stringValue { facts.append("in \(directory)") }
         if let user = run.spec.params["user"]?.stringValue { facts.append("as \(user)") }
+        if let rollout = run.rollout { facts.append(rollout.text) }
         if let timeout = run.spec.timeout { facts.append("timeout \(EquivalentCommand.seconds(timeout))") }
         return facts.joined(separator: "  ")
     }
@@ -78,7 +93,7 @@ enum RunScreen {
         canvas.put(TextWidth.fit(words.joined(separator: "  "), canvas.size.columns - end - 1), end, row)
     }
 
-    private static func values(_ task: TaskRecord, _ model: AppModel) -> [Table.Value] {
+    private static func values(_ task: TaskRecord, _ model: AppModel, _ isFile: Bool) -> [Table.Value] {
         let state = Words.state(task.state)
         let exit = task.signal.map { "sig \($0)" } ?? task.exitCode.map { "\($0)" } ?? "-"
         let end = task.finishedAt ?? model.now
@@ -86,9 +101,18 @@ enum RunScreen {
         return [
             Table.Value(task.agentName),
             Table.Value("\(state.glyph) \(task.stateText.replacing("_", with: " "))", state.style),
-            Table.Value(exit, task.exitCode.map { $0 == 0 } ?? true ? .plain : .bad), Table.Value(time),
+            isFile
+                ? Table.Value(done(task), state.style)
+                : Table.Value(exit, task.exitCode.map { $0 == 0 } ?? true ? .plain : .bad), Table.Value(time),
             Table.Value(task.id.short), Table.Value(task.error?.message ?? ""),
         ]
+    }
+
+    /// `[====----] 12.3/40.0 MB`.
+    private static func done(_ task: TaskRecord) -> String {
+        guard let progress = task.progress else { return "-" }
+        let amount = ProgressText.amount(progress.done, of: progress.total)
+        return progress.total.map { "\(ProgressText.bar(progress.done, of: $0, width: 8)) \(amount)" } ?? amount
     }
 
     static func act(_ action: Action, _ model: inout AppModel) -> [Effect] {

@@ -10,6 +10,7 @@ enum Action: String, CaseIterable, Sendable {
     case goLog = "go log"
     case goPolicies = "go policies"
     case goAudit = "go audit"
+    case goFiles = "go files"
     case showCommand = "show command"
 
     case up, down, top, bottom
@@ -33,6 +34,11 @@ enum Action: String, CaseIterable, Sendable {
     case auditRefusals = "audit refusals"
     case auditOf = "audit of this"
 
+    case uploadFile = "file upload"
+    case pushFile = "file push"
+    case removeFile = "file remove"
+    case stopUpload = "upload stop"
+
     case logFollow = "log follow"
     case logSearch = "log search"
     case logNext = "log next"
@@ -54,7 +60,7 @@ enum Action: String, CaseIterable, Sendable {
 
 /// Where keys are looked up. A screen has a chain of these, the most particular first.
 enum KeyContext: String, CaseIterable, Sendable {
-    case all, list, page, agents, runs, run, contexts, log, policies, audit, form
+    case all, list, page, agents, runs, run, contexts, log, policies, audit, files, form
 
     /// The heading in the help.
     var title: String {
@@ -69,6 +75,7 @@ enum KeyContext: String, CaseIterable, Sendable {
         case .page: "Text"
         case .policies: "Policies"
         case .audit: "Audit"
+        case .files: "Files"
         case .form: "Forms"
         }
     }

@@ -15,7 +15,7 @@ struct ActionRow: Sendable {
 
 /// The one table of actions: keys, hint line, help and palette are all made from it.
 enum ActionTable {
-    static let rows: [ActionRow] = all + list + page + agents + runs + contexts + log + policies + form
+    static let rows: [ActionRow] = all + list + page + agents + runs + contexts + log + policies + files + form
 
     private static func row(
         _ action: Action, _ context: KeyContext, _ keys: [String], _ title: String, hint: String? = nil
@@ -37,6 +37,7 @@ enum ActionTable {
         row(.goLog, .all, ["g l"], "The last log"),
         row(.goPolicies, .all, ["g p"], "Policies: what may run where"),
         row(.goAudit, .all, ["g u"], "Audit: who did what"),
+        row(.goFiles, .all, ["g f"], "Files, and uploads of this console"),
         row(.goContexts, .all, ["g c"], "Contexts: servers and logins"),
         row(.newRun, .all, ["t"], "Compose a shell task, on the marked agents if any", hint: "new task"),
         row(.showCommand, .all, ["."], "Show the same as a command line"),
@@ -73,6 +74,15 @@ enum ActionTable {
             .auditFilter, .audit, ["/"], "Ask for actor=, action=, agent=, task=, verdict=, since= or until=",
             hint: "filter"),
         row(.auditRefusals, .audit, ["D"], "Only refusals, or everything again", hint: "refusals"),
+    ]
+
+    private static let files: [ActionRow] = [
+        row(.open, .files, ["Enter"], "Show all about the file", hint: "open"),
+        row(.filter, .files, ["/"], "Show only files that contain a text", hint: "filter"),
+        row(.uploadFile, .files, ["u"], "Upload a file of this host", hint: "upload"),
+        row(.pushFile, .files, ["p"], "Bring the file to agents, the marked ones if any", hint: "push"),
+        row(.removeFile, .files, ["x"], "Remove the file (asks)", hint: "remove"),
+        row(.stopUpload, .files, ["X"], "Give an upload up (asks), or dismiss a failed one"),
     ]
 
     private static let agents: [ActionRow] = [

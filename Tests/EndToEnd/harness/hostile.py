@@ -32,7 +32,7 @@ TEXT = ("x\x1b[2J\x1b[1;1H\x1b]0;owned\x07\x1b]52;c;cm0gLXJm\x1b\\\x1b]8;;http:/
         "\x00\x08\x0b\x0c\r\x0e\x0f\n\t\x7f\u0301" + "\u0336" * 40 + "\x18\x1a中END")
 
 KEPT = re.compile(r"(^|_)id$|_at$|_mode$|^(type|state|status|role|mode|verdict|kind|stream|codec|code|ts|clock|next|last_seen|since|until|"
-                  r"held_by|seq)$")
+                  r"held_by|seq|sha256)$")
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT")
 
 FRAGMENT = 100_000  # a larger frame is refused

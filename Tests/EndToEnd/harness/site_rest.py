@@ -46,11 +46,28 @@ class SilentSite(Site):
         self.task = task.json
         self.agent_id = self.admin.get("/agents/silent-1")["id"]
         self.guarded_id = self.admin.get("/agents/guarded-1")["id"]
+        self.file_id = self.file("secret-name.bin", b"secret-content")["id"]
+        self.upload_id = self.upload("unfinished.bin")
         self.token_id, = [row[0] for row in cloud.query("SELECT id FROM tokens WHERE name = 'ada'")]
         until(lambda: self.api("expired")("GET", "/server").status == 401, 5, "the token expires")
 
     def api(self, who):
         return API(self.cloud, self.tokens[who])
+
+    def upload(self, name):
+        """A new upload of the administrator's, without a byte."""
+        answer = self.admin("POST", "/uploads", {"name": name, "environment": "default"})
+        assert answer.status == 201, answer
+        return answer.json["id"]
+
+    def file(self, name, content):
+        """A stored file of the environment `default`."""
+        upload = self.upload(name)
+        headers = {"Content-Type": "application/octet-stream"}
+        assert self.admin("PUT", f"/uploads/{upload}/content", content, headers).status == 200
+        answer = self.admin("POST", f"/uploads/{upload}/commit", {})
+        assert answer.status == 200, answer
+        return answer.json
 
     @property
     def names(self):

@@ -40,9 +40,13 @@ class Link:
         self.socket = open_link(cloud, path, token, **options)
         self.ids = itertools.count(1)
 
-    def send(self, kind, data, id=None):
-        envelope = {"type": kind, "data": data} | ({"id": id} if id is not None else {})
-        self.socket.send(json.dumps(envelope))
+    def send(self, kind, data, id=None, payload=None):
+        """Sends an envelope; with bytes behind it as a binary frame."""
+        envelope = json.dumps({"type": kind, "data": data} | ({"id": id} if id is not None else {}))
+        if payload is None:
+            self.socket.send(envelope)
+        else:
+            self.socket.send(len(envelope).to_bytes(4, "big") + envelope.encode() + payload)
 
     def receive(self, seconds=10):
         """The next envelope; a binary frame's payload is under `payload`."""
@@ -59,10 +63,10 @@ class Link:
             if envelope["type"] == kind:
                 return envelope
 
-    def ask(self, kind, data=None, seconds=10):
+    def ask(self, kind, data=None, seconds=10, payload=None):
         """The answer to a request."""
         id = f"q{next(self.ids)}"
-        self.send(kind, data if data is not None else {}, id)
+        self.send(kind, data if data is not None else {}, id, payload)
         while True:
             envelope = self.receive(seconds)
             if envelope.get("id") == id:
