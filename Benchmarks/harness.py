@@ -169,13 +169,13 @@ class World:
             path.chmod(0o600)
         return path
 
-    def start_agent(self, name):
+    def start_agent(self, name, *options):
         token = self.directory / f"{name}.token"
         if not token.exists():
             self.token_file(name, "agent", name)
         return self.start(name, [
             self.programs / "tiangong-agent", "run", "--server", self.url, "--ca-file", self.cloud_data / "tls/ca.pem",
-            "--token-file", token, "--data-dir", self.directory / name],
+            "--token-file", token, "--data-dir", self.directory / name, *options],
             env=os.environ | {"TIANGONG_POLICY_FILE": str(self.policy_file())})
 
     def operator_environment(self):

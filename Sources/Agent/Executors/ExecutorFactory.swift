@@ -35,6 +35,8 @@ struct ExecutorFactory {
         case .shell:
             try node.finish()
             return ShellExecutor(hostNamespaces: hostNamespaces)
+        case .postgres: return try PostgresExecutor(node)
+        case .clickhouse: return try ClickHouseExecutor(node)
         default: throw DeployError(.unsupported, "\(node.path): not built yet")
         }
     }

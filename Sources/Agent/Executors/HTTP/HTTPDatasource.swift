@@ -81,11 +81,13 @@ final class HTTPDatasource: Sendable {
     ///   - query: More of the query, as it is meant; encoded here.
     ///   - headers: What else is sent.
     ///   - body: The body.
+    ///   - limit: Within which the head of the answer must be there; nil for as long as it takes.
     ///   - secrets: The task's, for our password.
     /// - Throws: `unreachable` when there is no connection, `unavailable` when it broke, `canceled`.
     func request(
         _ method: HTTPMethod, _ path: String, query: [(name: String, value: String)] = [],
-        headers: HTTPHeaders = [:], body: HTTPClientRequest.Body? = nil, secrets: TaskSecrets
+        headers: HTTPHeaders = [:], body: HTTPClientRequest.Body? = nil, within limit: TimeAmount? = nil,
+        secrets: TaskSecrets
     ) async throws(DeployError) -> HTTPClientResponse {
         var request = HTTPClientRequest(url: url + path + HTTPAddress.query(query, after: path))
         request.method = method
@@ -97,13 +99,17 @@ final class HTTPDatasource: Sendable {
         request.body = body
         let client = try open()
         do {
-            return try await client.execute(request, deadline: .distantFuture)
+            return try await client.execute(request, deadline: limit.map { .now() + $0 } ?? .distantFuture)
         } catch {
+            if let limit, (error as? HTTPClientError) == .deadlineExceeded { throw silent(limit) }
             throw failure(error)
         }
     }
 
-    /// The next part of an answer's body; nil at its end. Throws as ``request(_:_:query:headers:body:secrets:)``.
+    /// The time within which a server must answer what it can answer at once.
+    var patience: TimeAmount { .nanoseconds(Int64(connectTimeout * 1e9)) }
+
+    /// The next part of an answer's body; nil at its end. Throws as ``request(_:_:query:headers:body:within:secrets:)``.
     func next(_ iterator: inout HTTPClientResponse.Body.AsyncIterator) async throws(DeployError) -> ByteBuffer? {
         do {
             return try await iterator.next()
@@ -168,9 +174,8 @@ final class HTTPDatasource: Sendable {
         var pool = HTTPClient.Configuration.ConnectionPool(
             idleTimeout: idle, concurrentHTTP1ConnectionsPerHostSoftLimit: Self.connections)
         pool.retryConnectionEstablishment = false
-        let connect = TimeAmount.nanoseconds(Int64(connectTimeout * 1e9))
         var configuration = HTTPClient.Configuration(
-            tlsConfiguration: tls, redirectConfiguration: .disallow, timeout: .init(connect: connect),
+            tlsConfiguration: tls, redirectConfiguration: .disallow, timeout: .init(connect: patience),
             connectionPool: pool, decompression: .disabled)
         configuration.httpVersion = .http1Only
         configuration.http1_1ConnectionDebugInitializer = { channel in Self.keepAlive(channel) }
@@ -199,8 +204,11 @@ final class HTTPDatasource: Sendable {
         case let error as DeployError: return error
         case is CancellationError: return DeployError(.canceled, "canceled on request")
         case let error as NIOConnectionError:
-            let cause = error.connectionErrors.first.map { String(describing: $0.error) } ?? "its name is not known"
-            return DeployError(.unreachable, "\(url) cannot be reached: \(cause)")
+            let cause = (error.connectionErrors.first?.error as? IOError).map { String(cString: strerror($0.errnoCode)) }
+            let isUnknown = error.connectionErrors.isEmpty
+            return DeployError(
+                .unreachable,
+                "\(url) cannot be reached: \(cause ?? (isUnknown ? "its name is not known" : "no address answers"))")
         case is NIOSSLError where text.lowercased().contains("certificate"), is NIOSSLExtraError:
             return DeployError(
                 .unreachable, "\(url): the server's certificate is not trusted (\(text))",
@@ -208,6 +216,10 @@ final class HTTPDatasource: Sendable {
         case is NIOSSLError, is BoringSSLError:
             return DeployError(.unreachable, "\(url): no TLS with the server (\(text))")
         case let error as HTTPClientError: return failure(error)
+        case ChannelError.connectTimeout: return silent(patience)
+        case let error as IOError where Self.refusals.contains(error.errnoCode):
+            return DeployError(
+                .unreachable, "\(url) cannot be reached: \(String(cString: strerror(error.errnoCode)))")
         case is ChannelError, is IOError: return broken
         default: return DeployError(.unavailable, "\(url): \(text)")
         }
@@ -216,11 +228,19 @@ final class HTTPDatasource: Sendable {
     private func failure(_ error: HTTPClientError) -> DeployError {
         switch error {
         case .cancelled: return DeployError(.canceled, "canceled on request")
-        case .connectTimeout, .tlsHandshakeTimeout:
-            return DeployError(.unreachable, "\(url) did not answer within \(connectTimeout) s")
+        case .connectTimeout, .tlsHandshakeTimeout: return silent(patience)
         case .remoteConnectionClosed: return broken
         default: return DeployError(.unavailable, "\(url): \(error)")
         }
+    }
+
+    /// What the system says when there is no way to a server.
+    private static let refusals: Set<CInt> = [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT, EADDRNOTAVAIL]
+
+    private func silent(_ limit: TimeAmount) -> DeployError {
+        let seconds = Double(limit.nanoseconds) / 1e9
+        let text = seconds == seconds.rounded() ? "\(Int64(seconds))" : "\(seconds)"
+        return DeployError(.unreachable, "\(url) did not answer within \(text) s")
     }
 
     private var broken: DeployError {

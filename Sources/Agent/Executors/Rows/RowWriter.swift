@@ -5,22 +5,6 @@ import Core
 import NIOCore
 import Synchronization
 
-/// What kind of value stands in a column, for how it is written.
-enum RowKind: Sendable, Hashable {
-    /// Text: quoted in JSON.
-    case text
-    /// Digits that JSON can hold exactly: whole numbers of 64 bits, and doubles.
-    case number
-    /// Digits that JSON numbers would lose, such as decimals: quoted in JSON, to the right in a table.
-    case decimal
-    /// `true` or `false`.
-    case boolean
-    /// Bytes that are no text: `0x…` in a table, `{"base64": …}` in JSON.
-    case binary
-    /// JSON, as the server wrote it.
-    case json
-}
-
 /// Writes the rows of one result to a task's log as they arrive: an aligned table for people, or a JSON object a line.
 ///
 /// Used from one task or thread at a time. Memory stays bounded: of a table the first rows are held until its columns' widths
@@ -119,8 +103,7 @@ struct RowWriter {
     /// what it is: bytes.
     mutating func field(_ bytes: UnsafeRawBufferPointer?, as kind: RowKind? = nil) {
         defer { cell += 1 }
-        var kind = kind ?? (cell < columns.count ? columns[cell].kind : .text)
-        if kind == .text, let bytes, !Self.isText(bytes) { kind = .binary }
+        let kind = kind ?? (cell < columns.count ? columns[cell].kind : .text)
         switch format {
         case .jsonl: jsonField(bytes, kind)
         case .table: row.append(tableCell(bytes, kind))
@@ -194,11 +177,6 @@ struct RowWriter {
         await output.send(gathered)
     }
 
-    private static func isText(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        guard bytes.contains(where: { $0 >= 0x80 }) else { return true }
-        return String(validating: bytes, as: UTF8.self) != nil
-    }
-
     // MARK: JSON
 
     private mutating func jsonField(_ bytes: UnsafeRawBufferPointer?, _ kind: RowKind) {
@@ -208,49 +186,7 @@ struct RowWriter {
             buffer.writeStaticString("null")
             return
         }
-        switch kind {
-        case .number where Self.isJSONNumber(bytes), .boolean: buffer.writeBytes(bytes)
-        case .number, .decimal, .text: jsonString(bytes)
-        case .binary:
-            buffer.writeStaticString("{\"base64\":\"")
-            buffer.writeString(Base64.encode(bytes))
-            buffer.writeStaticString("\"}")
-        case .json:
-            // Line ends stand between tokens only: inside its strings they are escaped.
-            for byte in bytes { buffer.writeInteger(byte == 10 || byte == 13 ? UInt8(ascii: " ") : byte) }
-        }
-    }
-
-    private mutating func jsonString(_ bytes: UnsafeRawBufferPointer) {
-        buffer.writeInteger(UInt8(ascii: "\""))
-        var start = 0
-        for (index, byte) in bytes.enumerated()
-        where byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
-            buffer.writeBytes(bytes[start..<index])
-            start = index + 1
-            switch byte {
-            case UInt8(ascii: "\""): buffer.writeStaticString("\\\"")
-            case UInt8(ascii: "\\"): buffer.writeStaticString("\\\\")
-            case 10: buffer.writeStaticString("\\n")
-            case 13: buffer.writeStaticString("\\r")
-            case 9: buffer.writeStaticString("\\t")
-            default:
-                buffer.writeStaticString("\\u00")
-                buffer.writeInteger(Self.digits[Int(byte >> 4)])
-                buffer.writeInteger(Self.digits[Int(byte & 15)])
-            }
-        }
-        buffer.writeBytes(bytes[start...])
-        buffer.writeInteger(UInt8(ascii: "\""))
-    }
-
-    private static let digits = Array("0123456789abcdef".utf8)
-
-    /// Whether the digits are a number for JSON: not `NaN`, `Infinity`, and their like.
-    private static func isJSONNumber(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        guard let first = bytes.first else { return false }
-        let digit = first == UInt8(ascii: "-") ? bytes.dropFirst().first : first
-        return digit.map { (48...57).contains($0) } ?? false
+        RowValue.write(bytes, as: kind, into: &buffer)
     }
 
     private static func distinct(_ names: [String]) -> [String] {
@@ -270,12 +206,12 @@ struct RowWriter {
 
     private func tableCell(_ bytes: UnsafeRawBufferPointer?, _ kind: RowKind) -> HeldCell {
         guard let bytes else { return HeldCell(bytes: Array("NULL".utf8), width: 4) }
-        if kind == .binary {
+        if kind == .binary || (kind == .text && !RowValue.isText(bytes)) {
             var hex: [UInt8] = [UInt8(ascii: "0"), UInt8(ascii: "x")]
             hex.reserveCapacity(2 + 2 * bytes.count)
             for byte in bytes {
-                hex.append(Self.digits[Int(byte >> 4)])
-                hex.append(Self.digits[Int(byte & 15)])
+                hex.append(RowValue.digits[Int(byte >> 4)])
+                hex.append(RowValue.digits[Int(byte & 15)])
             }
             return HeldCell(bytes: hex, width: hex.count)
         }
