@@ -160,7 +160,7 @@ def test_settings_go_with_every_statement(run, site, agent):
 
 def test_an_error_behind_rows_is_found(run):
     done = run("SELECT intDiv(1000, number - 300000) AS n FROM system.numbers LIMIT 400000", format="jsonl", max_rows=1)
-    assert done.state == "failed" and done.error["code"] == "conflict", done
+    assert done.state == "failed" and done.error["code"] == "invalid_argument", done
     assert done.error["message"] == "the statement failed: Division by zero (code 153)", done
     done = run("SELECT toString(intDiv(1000, number - 300000)) AS n FROM system.numbers LIMIT 400000", format="jsonl", max_rows=1)
     assert done.state == "failed" and done.result["failed_statement"]["code"] == 153, done

@@ -3,7 +3,6 @@
 """Tasks of type postgres against a real PostgreSQL: rows, transactions, errors, refusals."""
 
 import pathlib
-import re
 
 import pytest
 

@@ -10,8 +10,8 @@ import time
 import pytest
 
 from harness.backends.postgres import PASSWORD, PROGRAMS, Postgres
-from harness.waiting import holds, until
-from harness.work import Work, perform
+from harness.waiting import until
+from harness.work import Work
 
 pytestmark = pytest.mark.skipif(not PROGRAMS, reason="no PostgreSQL: apt-get install postgresql")
 

@@ -14,7 +14,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("UInt64", ClickHouseType.scalar(.number)), ("Nullable(Float64)", .scalar(.number)), ("Bool", .scalar(.boolean)),
+        ("UInt64", ClickHouseType.scalar(.number)), ("Nullable(Float64)", .scalar(.number)),
+        ("Bool", .scalar(.boolean)),
         ("LowCardinality(Nullable(String))", .scalar(.text)), ("Decimal(18, 3)", .scalar(.decimal)),
         ("Int256", .scalar(.decimal)), ("Enum8('a)' = 1, 'b\\'(' = 2)", .scalar(.text)), ("JSON", .scalar(.json)),
         ("DateTime64(3, 'Asia/Shanghai')", .scalar(.text)), ("AggregateFunction(uniq, UInt64)", .scalar(.binary)),
@@ -27,7 +28,9 @@ import Testing
         ),
         ("Nothing", .scalar(.text)), ("", .scalar(.text)), ("Array(", .scalar(.text)), ("Tuple(UInt8", .scalar(.text)),
     ])
-    func `have the types that the server tells`(text: String, type: ClickHouseType) { #expect(ClickHouseType(text) == type) }
+    func `have the types that the server tells`(text: String, type: ClickHouseType) {
+        #expect(ClickHouseType(text) == type)
+    }
 
     @Test func `whose type nests without end are texts, and nothing overflows`() {
         let deep = String(repeating: "Array(", count: 10_000) + "UInt8" + String(repeating: ")", count: 10_000)
@@ -59,12 +62,14 @@ import Testing
     @Test func `of older servers are read`() throws {
         let error = try #require(
             ClickHouseException(
-                "Code: 60, e.displayText() = DB::Exception: Table default.x doesn't exist., e.what() = DB::Exception\n"))
+                "Code: 60, e.displayText() = DB::Exception: Table default.x doesn't exist., e.what() = DB::Exception\n")
+        )
         #expect(error.code == 60 && error.name == nil && error.message == "Table default.x doesn't exist")
         #expect(error.errorCode == .notFound)
         let library = try #require(
             ClickHouseException(
-                "Poco::Exception. Code: 1000, e.code() = 111, e.displayText() = Connection refused, e.what() = Connection refused"))
+                "Poco::Exception. Code: 1000, e.code() = 111, e.displayText() = Connection refused, e.what() = Connection refused"
+            ))
         #expect(library.code == 1000 && library.message == "Connection refused")
     }
 
@@ -86,7 +91,8 @@ import Testing
 
     @Test func `that come with a status alone name it`() {
         let error = ClickHouseException(status: 502, body: "<html>Bad Gateway\nx")
-        #expect(error.message == "the server answered with status 502: <html>Bad Gateway" && error.errorCode == .internal)
+        #expect(
+            error.message == "the server answered with status 502: <html>Bad Gateway" && error.errorCode == .internal)
     }
 }
 
@@ -98,7 +104,9 @@ import Testing
     }
 
     /// Reads an answer in parts of so many bytes.
-    private func read(_ answer: String, parts: Int = 7, tag: String? = nil, hasTotals: Bool = false) async throws -> Read {
+    private func read(_ answer: String, parts: Int = 7, tag: String? = nil, hasTotals: Bool = false) async throws
+        -> Read
+    {
         let written = Mutex("")
         let output = LogOutput(accept: { bytes, _ in written.withLock { $0 += String(buffer: bytes) } })
         var rows = ClickHouseRows(
@@ -115,11 +123,13 @@ import Testing
         return read
     }
 
-    private static let old = "Code: 394, e.displayText() = DB::Exception: Query was cancelled, e.what() = DB::Exception\n"
+    private static let old =
+        "Code: 394, e.displayText() = DB::Exception: Query was cancelled, e.what() = DB::Exception\n"
 
     @Test(arguments: [1, 2, 3, 1000]) func `are read in parts of any size`(parts: Int) async throws {
         let read = try await read(
-            "n\ta\\tb\ts\nUInt8\tArray(String)\tString\n1\t['x\\ty']\ta\\nb\n2\t[]\t\\N\n3\t['天']\t\\\\N\n", parts: parts)
+            "n\ta\\tb\ts\nUInt8\tArray(String)\tString\n1\t['x\\ty']\ta\\nb\n2\t[]\t\\N\n3\t['天']\t\\\\N\n",
+            parts: parts)
         #expect(
             read.text == #"{"n":1,"a\tb":["x\ty"],"s":"a\nb"}"# + "\n" + #"{"n":2,"a\tb":[],"s":null}"# + "\n"
                 + #"{"n":3,"a\tb":["天"],"s":"\\N"}"# + "\n")
@@ -141,7 +151,9 @@ import Testing
         let quoted = Self.old.replacing("Query", with: "It's a query")
         #expect(try await read("s\nString\na\n" + quoted, parts: parts).exception?.message.hasPrefix("It's") == true)
         let long = Self.old.replacing("Query", with: "first\nsecond\n")
-        #expect(try await read("n\tm\nUInt8\tUInt8\n1\t2\n" + long, parts: parts).exception?.message.hasPrefix("first") == true)
+        #expect(
+            try await read("n\tm\nUInt8\tUInt8\n1\t2\n" + long, parts: parts).exception?.message.hasPrefix("first")
+                == true)
     }
 
     @Test func `may hold rows that look like errors`() async throws {
@@ -159,9 +171,11 @@ import Testing
     @Test(arguments: [1, 13, 4096]) func `of newer servers mark their errors`(parts: Int) async throws {
         let text = "Code: 395. DB::Exception: It's\nbroken. (BROKEN) (version 25.11.1.1)"
         let tagged = try await read(
-            "s\nString\na\n__exception__\r\nrumfyutuqkncbgau\r\n\(text)\n262 rumfyutuqkncbgau\r\n__exception__\r\n", parts: parts,
+            "s\nString\na\n__exception__\r\nrumfyutuqkncbgau\r\n\(text)\n262 rumfyutuqkncbgau\r\n__exception__\r\n",
+            parts: parts,
             tag: "rumfyutuqkncbgau")
-        #expect(tagged.exception == ClickHouseException(text) && tagged.exception?.message == "It's broken", "\(tagged)")
+        #expect(
+            tagged.exception == ClickHouseException(text) && tagged.exception?.message == "It's broken", "\(tagged)")
         #expect(tagged.count == 1)
         let marked = try await read("s\nString\na\n__exception__\r\n\(text)\n", parts: parts)
         #expect(marked.exception?.code == 395 && marked.count == 1)
@@ -193,7 +207,8 @@ import Testing
         #expect(exception("\u{1}\u{2}" + Self.old)?.code == 394)
         #expect(exception("{\"a\":\"Code: 394\"}\n") == nil && exception("") == nil && exception("1\n2\n") == nil)
         #expect(exception("a\nCode: 60. DB::Exception: x (Y) (version 24.1)\n")?.name == "Y")
-        let tagged = "a\n__exception__\r\ntagtag\r\nCode: 60. DB::Exception: x (Y) (version 1)\n44 tagtag\r\n__exception__\r\n"
+        let tagged =
+            "a\n__exception__\r\ntagtag\r\nCode: 60. DB::Exception: x (Y) (version 1)\n44 tagtag\r\n__exception__\r\n"
         #expect(exception(tagged, "tagtag")?.message == "x" && exception(tagged, "other") == nil)
     }
 }

@@ -35,7 +35,9 @@ import Testing
         #expect(json("{(1,1),(0,0);(2,2),(0,0)}", .text, ";") == #"["(1,1),(0,0)","(2,2),(0,0)"]"#)
     }
 
-    @Test(arguments: ["", "x", "{", "{1", "{1,}", "{,}", "}", "{1}x", "{\"a}", "{a\\", "{{1}", "[0:1]", "{a\"b\"}", "{a{b}"])
+    @Test(arguments: [
+        "", "x", "{", "{1", "{1,}", "{,}", "}", "{1}x", "{\"a}", "{a\\", "{{1}", "[0:1]", "{a\"b\"}", "{a{b}",
+    ])
     func `that only look like arrays are none`(text: String) {
         #expect(PostgresArray.json(text.utf8, of: .text) == nil)
     }
@@ -73,24 +75,30 @@ import Testing
     }
 
     @Test func `leave nothing for libpq to find by itself`() throws {
-        let parameters = try target("{host: db, user: app}").parameters(address: "10.0.0.1", systemAuthorities: "/system.pem")
+        let parameters = try target("{host: db, user: app}").parameters(
+            address: "10.0.0.1", systemAuthorities: "/system.pem")
         let last = Dictionary(parameters.map { ($0.name, $0.value) }) { _, later in later }
         #expect(last["hostaddr"] == "10.0.0.1" && last["host"] == "db" && last["sslrootcert"] == "/system.pem")
-        #expect(last["passfile"] == "/dev/null/none" && last["sslcert"] == "/dev/null/none" && last["client_encoding"] == "UTF8")
+        #expect(
+            last["passfile"] == "/dev/null/none" && last["sslcert"] == "/dev/null/none"
+                && last["client_encoding"] == "UTF8")
     }
 
     @Test(arguments: [
-        ("{user: x}", "host is missing"), ("{host: x}", "user is missing"), ("{host: x, user: y, port: 0}", "port is not"),
+        ("{user: x}", "host is missing"), ("{host: x}", "user is missing"),
+        ("{host: x, user: y, port: 0}", "port is not"),
         ("{host: x, user: y, password: hunter2}", "password is not {secret_ref: NAME}"),
         ("{host: x, user: y, sslmode: allow}", "sslmode is none of disable, prefer, require, verify-full"),
         ("{host: x, user: y, sslmode: disable, ca-file: /ca.pem}", "ca-file is of no use"),
         ("{host: x, user: y, connect-timeout: 0}", "connect-timeout is not between"),
         ("{host: x, user: y, idle-timeout: 25h}", "idle-timeout is not between"),
+        ("{host: 'x,y', user: y}", "host is not one host"),
         ("{host: x, user: y, dbname: z}", "dbname is not a setting"),
     ])
     func `that are wrong are named`(yaml: String, message: String) {
         let error = #expect(throws: DeployError.self) { try target(yaml) }
-        #expect(error?.message.hasPrefix("executors.postgres.datasources.a.\(message)") == true, "\(error?.message ?? "")")
+        #expect(
+            error?.message.hasPrefix("executors.postgres.datasources.a.\(message)") == true, "\(error?.message ?? "")")
         #expect(error?.message.contains("hunter2") == false)
     }
 }

@@ -72,13 +72,13 @@ struct ClickHouseException: Error, Sendable, Hashable {
         switch code {
         case 192, 193, 194, 195, 516: .unauthenticated
         case 164, 291, 497: .forbidden
-        case 16, 46, 47, 60, 81, 141, 281: .notFound
-        case 6, 26, 27, 36, 38, 41, 42, 43, 53, 62, 69, 70, 72, 115, 395: .invalidArgument
+        case 16, 46, 47, 50, 60, 73, 81: .notFound
+        case 6, 26, 27, 36, 38, 41, 42, 43, 53, 62, 69, 70, 72, 115, 153, 395: .invalidArgument
         case 394: .canceled
         case 159, 209: .timedOut
         case 202: .rateLimited
         case 201, 210, 241, 242, 252, 319: .unavailable
-        case 243, 373: .insufficientStorage
+        case 243: .insufficientStorage
         case 1, 48, 344: .unsupported
         case 0, 1000, 1001, 1002, 49: .internal
         default: .conflict

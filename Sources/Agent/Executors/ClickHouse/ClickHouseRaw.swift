@@ -39,9 +39,11 @@ struct ClickHouseRaw {
             }
             return ClickHouseException(String(rest))
         }
-        guard tag == nil, let start = text.ranges(of: "Code: ").map(\.lowerBound).last(where: { place in
-            place == text.startIndex || text[text.index(before: place)].isNewline || isOpen(text, place)
-        }) else { return nil }
+        guard tag == nil,
+            let start = text.ranges(of: "Code: ").map(\.lowerBound).last(where: { place in
+                place == text.startIndex || text[text.index(before: place)].isNewline || isOpen(text, place)
+            })
+        else { return nil }
         return ClickHouseException(String(text[start...]))
     }
 

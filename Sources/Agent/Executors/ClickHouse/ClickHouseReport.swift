@@ -73,7 +73,8 @@ struct ClickHouseReport: Sendable {
         failed = [
             "number": .integer(Int64(index + 1)), "message": .string(error.message), "query_id": .string(query),
         ]
-        fail(index, error.code, error.code == .canceled ? "was stopped: \(error.sentence)" : "failed: \(error.sentence)")
+        fail(
+            index, error.code, error.code == .canceled ? "was stopped: \(error.sentence)" : "failed: \(error.sentence)")
     }
 
     private mutating func fail(_ index: Int, _ code: ErrorCode, _ what: String) {

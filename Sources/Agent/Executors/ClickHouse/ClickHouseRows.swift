@@ -32,6 +32,8 @@ struct ClickHouseRows {
     private var names: [String] = []
     private var types: [ClickHouseType] = []
     private var rest = ByteBuffer()
+    /// How much of it is known to hold no line end.
+    private var searched = 0
     private var held: [UInt8]?
     private var text: [UInt8] = []
     private var isBeyond = false
@@ -59,6 +61,7 @@ struct ClickHouseRows {
         rest.writeImmutableBuffer(part)
         while let length = lineLength(), let line = rest.readSlice(length: length) {
             rest.moveReaderIndex(forwardBy: 1)
+            searched = 0
             try take(line: line)
         }
         rest.discardReadBytes()
@@ -112,11 +115,16 @@ struct ClickHouseRows {
 
     // MARK: Lines
 
-    private func lineLength() -> Int? {
-        rest.withUnsafeReadableBytes { bytes in
-            guard let base = bytes.baseAddress, let found = memchr(base, 10, bytes.count) else { return nil }
+    private mutating func lineLength() -> Int? {
+        let from = searched
+        let length = rest.withUnsafeReadableBytes { bytes -> Int? in
+            guard let base = bytes.baseAddress, let found = memchr(base + from, 10, bytes.count - from) else {
+                return nil
+            }
             return UnsafeRawPointer(found) - base
         }
+        if length == nil { searched = rest.readableBytes }
+        return length
     }
 
     private mutating func take(line: ByteBuffer) throws(DeployError) {

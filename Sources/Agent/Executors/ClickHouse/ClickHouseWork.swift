@@ -32,7 +32,9 @@ final class ClickHouseWork: Sendable {
         self.statements = statements
         self.context = context
         var query = [(name: "default_format", value: ClickHouseFormat.rows)]
-        if let database = context.parameters.text("database") ?? source.database { query.append(("database", database)) }
+        if let database = context.parameters.text("database") ?? source.database {
+            query.append(("database", database))
+        }
         // What one statement sets holds for the next.
         if statements.count > 1 { query += [("session_id", Self.id(context)), ("session_timeout", "60")] }
         for (name, value) in context.parameters.pairs("settings").sorted(by: { $0.key < $1.key }) {

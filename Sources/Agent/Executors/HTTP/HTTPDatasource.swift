@@ -204,7 +204,9 @@ final class HTTPDatasource: Sendable {
         case let error as DeployError: return error
         case is CancellationError: return DeployError(.canceled, "canceled on request")
         case let error as NIOConnectionError:
-            let cause = (error.connectionErrors.first?.error as? IOError).map { String(cString: strerror($0.errnoCode)) }
+            let cause = (error.connectionErrors.first?.error as? IOError).map {
+                String(cString: strerror($0.errnoCode))
+            }
             let isUnknown = error.connectionErrors.isEmpty
             return DeployError(
                 .unreachable,

@@ -21,7 +21,9 @@ struct PostgresArray {
     }
 
     /// The array as JSON, its elements written as `kind`; nil for what is no array.
-    static func json(_ text: some Sequence<UInt8>, of kind: RowKind, delimiter: UInt8 = UInt8(ascii: ",")) -> ByteBuffer? {
+    static func json(_ text: some Sequence<UInt8>, of kind: RowKind, delimiter: UInt8 = UInt8(ascii: ","))
+        -> ByteBuffer?
+    {
         var reader = PostgresArray(Array(text), kind, delimiter)
         reader.skipBounds()
         guard reader.array(depth: 0), reader.index == reader.text.count else { return nil }

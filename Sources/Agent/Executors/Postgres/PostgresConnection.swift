@@ -147,17 +147,20 @@ final class PostgresConnection: @unchecked Sendable {
         try run(sql, &sink, Waiting(interrupt: interrupt, asksToCancel: asksToCancel), patience)
     }
 
-    /// Runs a short statement of our own, whose rows are dropped; throws also when it takes longer than `limit`.
-    func run(_ sql: String, within limit: Duration) throws(PostgresFailure) {
+    /// Runs a short statement of our own, whose rows are dropped.
+    ///
+    /// Throws also when it takes longer than `limit`, or when `interrupt` asks to stop: then the connection is of no more use.
+    func run(_ sql: String, within limit: Duration, _ interrupt: PostgresInterrupt) throws(PostgresFailure) {
         var sink = NoRows()
-        try run(sql, within: limit, into: &sink)
+        try run(sql, within: limit, interrupt, into: &sink)
     }
 
     /// The same with its rows.
     func run<Sink: PostgresSink>(
-        _ sql: String, within limit: Duration, into sink: inout Sink
+        _ sql: String, within limit: Duration, _ interrupt: PostgresInterrupt, into sink: inout Sink
     ) throws(PostgresFailure) {
-        _ = try run(sql, &sink, Waiting(deadline: .now + limit)) { .zero }
+        let waiting = Waiting(interrupt: interrupt, asksToCancel: false, deadline: .now + limit)
+        _ = try run(sql, &sink, waiting) { .zero }
     }
 
     private struct NoRows: PostgresSink {
@@ -317,7 +320,8 @@ final class PostgresConnection: @unchecked Sendable {
             if let deadline {
                 let left = deadline - .now
                 guard left > .zero else { return .timedOut }
-                timeout = Int32(clamping: left.components.seconds * 1000 + left.components.attoseconds / Int64(1e15) + 1)
+                timeout = Int32(
+                    clamping: left.components.seconds * 1000 + left.components.attoseconds / Int64(1e15) + 1)
             }
             let count = poll(&polled, 2, timeout)
             if polled[1].revents != 0 { return .stopped }

@@ -30,6 +30,9 @@ struct PostgresDatasource: Sendable {
         where text.isEmpty || text.utf8.contains(0) || text.utf8.count > 255 {
             throw DeployError(.invalidArgument, "\(node.path).\(key) is not 1 to 255 bytes without NUL")
         }
+        guard !host.contains(",") else {
+            throw DeployError(.invalidArgument, "\(node.path).host is not one host")
+        }
         guard connectTimeout > 0, connectTimeout <= 3600 else {
             throw DeployError(.invalidArgument, "\(node.path).connect-timeout is not between 0 and 1h")
         }
@@ -61,7 +64,8 @@ struct PostgresDatasource: Sendable {
             { () throws(DeployError) -> PostgresSession? in
                 while let session = pool.take(place.database) {
                     // The server may have been restarted meanwhile: then one that was made before is of no use.
-                    if session.isAlive(within: .seconds(place.connectTimeout)) { return session }
+                    if session.isAlive(within: .seconds(place.connectTimeout), interrupt) { return session }
+                    if interrupt.isStopped { throw DeployError(.canceled, "stopped while connecting") }
                 }
                 return nil
             }, onCancel: { interrupt.stop() })
@@ -79,7 +83,7 @@ struct PostgresDatasource: Sendable {
                             place, password: password, addresses: addresses,
                             systemAuthorities: Self.systemAuthorities, interrupt: interrupt)
                         let session = PostgresSession(connection, database: place.database)
-                        try session.settle(within: limit)
+                        try session.settle(within: limit, interrupt)
                         return session
                     } catch { throw Self.startFailure(error, place) }
                 }, onCancel: { interrupt.stop() })

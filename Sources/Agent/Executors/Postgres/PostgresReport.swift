@@ -44,7 +44,9 @@ struct PostgresReport: Sendable {
     /// A statement has ended well.
     mutating func add(_ completion: PostgresCompletion, duration: Duration) {
         done += 1
-        var entry: [String: JSONValue] = ["command": .string(completion.command), "duration_ms": .milliseconds(duration)]
+        var entry: [String: JSONValue] = [
+            "command": .string(completion.command), "duration_ms": .milliseconds(duration),
+        ]
         if let count = completion.affected {
             affected += count
             entry["affected_rows"] = .integer(count)
@@ -104,7 +106,8 @@ struct PostgresReport: Sendable {
 
     private func aftermath(_ failure: PostgresFailure, before index: Int) -> String {
         if transaction == .rolledBack { return "; everything was rolled back" }
-        let earlier = index == 0 ? "" : index == 1 ? "; the one before took effect" : "; the \(index) before took effect"
+        let earlier =
+            index == 0 ? "" : index == 1 ? "; the one before took effect" : "; the \(index) before took effect"
         switch failure.kind {
         case .lost, .timedOut, .stopped: return earlier + "; whether it took effect itself is not known"
         default: return earlier

@@ -31,39 +31,39 @@ final class PostgresSession: @unchecked Sendable {
     }
 
     /// Sets what results and the reading of statements depend on, wherever the server's own setting is another.
-    func settle(within limit: Duration) throws(PostgresFailure) {
+    func settle(within limit: Duration, _ interrupt: PostgresInterrupt) throws(PostgresFailure) {
         for (name, value) in Self.reading where connection.setting(name) != value {
-            try connection.run("SET \(name) TO '\(value)'", within: limit)
+            try connection.run("SET \(name) TO '\(value)'", within: limit, interrupt)
         }
         if connection.setting("DateStyle")?.hasPrefix("ISO") != true {
-            try connection.run("SET DateStyle TO ISO", within: limit)
+            try connection.run("SET DateStyle TO ISO", within: limit, interrupt)
         }
     }
 
     /// Whether the server still answers.
-    func isAlive(within limit: Duration) -> Bool {
+    func isAlive(within limit: Duration, _ interrupt: PostgresInterrupt) -> Bool {
         do throws(PostgresFailure) {
-            try connection.run("", within: limit)
+            try connection.run("", within: limit, interrupt)
             return connection.isIdle
         } catch { return false }
     }
 
     /// Makes it as new; false when it is of no more use.
-    func reset(within limit: Duration) -> Bool {
+    func reset(within limit: Duration, _ interrupt: PostgresInterrupt) -> Bool {
         connection.onNotice = nil
         guard connection.isIdle else { return false }
         do throws(PostgresFailure) {
-            try connection.run("DISCARD ALL", within: limit)
-            try settle(within: limit)
+            try connection.run("DISCARD ALL", within: limit, interrupt)
+            try settle(within: limit, interrupt)
             return connection.isIdle
         } catch { return false }
     }
 
     /// Asks for the arrays that the database defines, once.
-    func learnArrays(within limit: Duration) throws(PostgresFailure) {
+    func learnArrays(within limit: Duration, _ interrupt: PostgresInterrupt) throws(PostgresFailure) {
         guard arrays == nil else { return }
         var catalogue = Catalogue()
-        try connection.run(PostgresType.catalogueQuery, within: limit, into: &catalogue)
+        try connection.run(PostgresType.catalogueQuery, within: limit, interrupt, into: &catalogue)
         arrays = catalogue.types
     }
 

@@ -48,20 +48,22 @@ final class PostgresWork: @unchecked Sendable {
         perform()
         let outcome = ExecutionOutcome(error: report.error, result: report.result(duration: .now - began))
         // After a request to cancel nobody knows when it arrives: it must not find the next task.
-        let isReusable = !interrupt.isStopped && session.reset(within: Self.patience)
+        let isReusable = !interrupt.isStopped && session.reset(within: Self.patience, interrupt)
         session.connection.onNotice = nil
         return (outcome, isReusable)
     }
 
     private func perform() {
         do throws(PostgresFailure) {
-            if isJSON { try session.learnArrays(within: Self.patience) }
-            if usesTransaction { try session.connection.run("BEGIN", within: Self.patience) }
+            if isJSON { try session.learnArrays(within: Self.patience, interrupt) }
+            if usesTransaction { try session.connection.run("BEGIN", within: Self.patience, interrupt) }
         } catch {
             return report.fail(PostgresReport.code(error), "no statement was run: \(error.message)")
         }
         for index in report.statements.indices where !statement(index) {
-            if session.connection.isInTransaction { try? session.connection.run("ROLLBACK", within: Self.patience) }
+            if session.connection.isInTransaction {
+                try? session.connection.run("ROLLBACK", within: Self.patience, interrupt)
+            }
             return
         }
         finish()
@@ -102,7 +104,7 @@ final class PostgresWork: @unchecked Sendable {
     private func finish() {
         guard usesTransaction else {
             guard session.connection.isInTransaction else { return }
-            try? session.connection.run("ROLLBACK", within: Self.patience)
+            try? session.connection.run("ROLLBACK", within: Self.patience, interrupt)
             return report.fail(
                 .conflict, "the statements left a transaction open, which was rolled back; end it with COMMIT")
         }

@@ -27,6 +27,10 @@ enum RowValue {
         switch kind {
         case .number where isJSONNumber(bytes), .boolean: buffer.writeBytes(bytes)
         case .number, .decimal: writeString(bytes, into: &buffer)
+        case .text where isQuotable(bytes):
+            buffer.writeInteger(UInt8(ascii: "\""))
+            buffer.writeBytes(bytes)
+            buffer.writeInteger(UInt8(ascii: "\""))
         case .text where isText(bytes): writeString(bytes, into: &buffer)
         case .text, .binary:
             buffer.writeStaticString("{\"base64\":\"")
@@ -72,6 +76,21 @@ enum RowValue {
 
     /// Digits of base 16.
     static let digits = Array("0123456789abcdef".utf8)
+
+    /// Whether the bytes are printable ASCII: as many cells of a terminal as bytes.
+    static func isPlain(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        for byte in bytes where byte < 0x20 || byte >= 0x7F { return false }
+        return true
+    }
+
+    /// Whether the bytes are such that JSON takes them as they are.
+    private static func isQuotable(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        for byte in bytes where byte < 0x20 || byte >= 0x80 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
+        {
+            return false
+        }
+        return true
+    }
 
     /// Whether the bytes are UTF-8.
     static func isText(_ bytes: UnsafeRawBufferPointer) -> Bool {

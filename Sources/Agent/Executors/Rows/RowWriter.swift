@@ -24,6 +24,9 @@ struct RowWriter {
         var name: String
         /// What kind of values it holds.
         var kind: RowKind
+
+        /// Whether its values stand to the right of a table's column.
+        fileprivate var isRight: Bool { kind == .number || kind == .decimal }
     }
 
     /// Rows that came, those cut by the limit included.
@@ -106,6 +109,7 @@ struct RowWriter {
         let kind = kind ?? (cell < columns.count ? columns[cell].kind : .text)
         switch format {
         case .jsonl: jsonField(bytes, kind)
+        case .table where isAligned: alignedCell(bytes, kind)
         case .table: row.append(tableCell(bytes, kind))
         }
     }
@@ -123,7 +127,7 @@ struct RowWriter {
             buffer.writeStaticString("}\n")
         case .table:
             if isAligned {
-                write(row)
+                buffer.writeInteger(UInt8(ascii: "\n"))
             } else {
                 heldBytes += row.reduce(0) { $0 + $1.bytes.count }
                 for (index, cell) in row.enumerated() where index < widths.count {
@@ -215,12 +219,7 @@ struct RowWriter {
             }
             return HeldCell(bytes: hex, width: hex.count)
         }
-        var isPlain = true
-        for byte in bytes where byte < 0x20 || byte >= 0x7F {
-            isPlain = false
-            break
-        }
-        if isPlain { return HeldCell(bytes: Array(bytes), width: bytes.count) }
+        if RowValue.isPlain(bytes) { return HeldCell(bytes: Array(bytes), width: bytes.count) }
         var text: [UInt8] = []
         text.reserveCapacity(bytes.count + 8)
         // A line end inside a value would break the table.
@@ -233,6 +232,24 @@ struct RowWriter {
             }
         }
         return HeldCell(bytes: text, width: TextWidth.of(String(decoding: text, as: UTF8.self)))
+    }
+
+    /// The next cell of a table whose widths are known.
+    private mutating func alignedCell(_ bytes: UnsafeRawBufferPointer?, _ kind: RowKind) {
+        guard let bytes, kind != .binary, RowValue.isPlain(bytes) else {
+            let cell = tableCell(bytes, kind)
+            return cell.bytes.withUnsafeBytes { write($0, width: cell.width) }
+        }
+        write(bytes, width: bytes.count)
+    }
+
+    private mutating func write(_ bytes: UnsafeRawBufferPointer, width: Int) {
+        if cell > 0 { buffer.writeStaticString(" | ") }
+        let room = cell < widths.count ? max(0, widths[cell] - width) : 0
+        let isRight = cell < columns.count && columns[cell].isRight
+        if isRight { buffer.writeRepeatingByte(UInt8(ascii: " "), count: room) }
+        buffer.writeBytes(bytes)
+        if !isRight, cell + 1 < columns.count { buffer.writeRepeatingByte(UInt8(ascii: " "), count: room) }
     }
 
     private mutating func align() {
@@ -252,8 +269,7 @@ struct RowWriter {
         for (index, cell) in cells.enumerated() {
             if index > 0 { buffer.writeStaticString(" | ") }
             let room = index < widths.count ? max(0, widths[index] - cell.width) : 0
-            let kind = index < columns.count ? columns[index].kind : .text
-            let isRight = !isHead && (kind == .number || kind == .decimal)
+            let isRight = !isHead && index < columns.count && columns[index].isRight
             if isRight { buffer.writeRepeatingByte(UInt8(ascii: " "), count: room) }
             buffer.writeBytes(cell.bytes)
             if !isRight, index + 1 < cells.count { buffer.writeRepeatingByte(UInt8(ascii: " "), count: room) }

@@ -5,7 +5,8 @@ extension ExecutorSchema {
     /// SQL for ClickHouse.
     static let clickhouse = ExecutorSchema(
         type: "clickhouse", summary: "Runs SQL on ClickHouse.",
-        command: Command("SQL", "One or more statements, separated by semicolons.", maximum: StatementGuard.maximumBytes),
+        command: Command(
+            "SQL", "One or more statements, separated by semicolons.", maximum: StatementGuard.maximumBytes),
         parameters: [
             .datasource(),
             ExecutorParameter(

@@ -5,7 +5,8 @@ extension ExecutorSchema {
     /// SQL for PostgreSQL.
     static let postgres = ExecutorSchema(
         type: "postgres", summary: "Runs SQL on PostgreSQL.",
-        command: Command("SQL", "One or more statements, separated by semicolons.", maximum: StatementGuard.maximumBytes),
+        command: Command(
+            "SQL", "One or more statements, separated by semicolons.", maximum: StatementGuard.maximumBytes),
         parameters: [
             .datasource(),
             ExecutorParameter(
