@@ -169,14 +169,14 @@ class World:
             path.chmod(0o600)
         return path
 
-    def start_agent(self, name, executors=None, own=None):
+    def start_agent(self, name, *options, executors=None, own=None):
         """Starts an agent. `own` is a directory that it alone sees there, as if it were a host of its own; only root can do that."""
         token = self.directory / f"{name}.token"
         if not token.exists():
             self.token_file(name, "agent", name)
         command = [
             self.programs / "tiangong-agent", "run", "--server", self.url, "--ca-file", self.cloud_data / "tls/ca.pem",
-            "--token-file", token, "--data-dir", self.directory / name]
+            "--token-file", token, "--data-dir", self.directory / name, *options]
         if executors:
             settings = self.directory / f"{name}.yaml"
             settings.write_text(json.dumps({"executors": executors}))

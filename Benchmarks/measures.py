@@ -12,9 +12,11 @@ import threading
 import time
 
 import guard
+import rows
 from files import Files
 from harness import Broken, World, cpu_seconds, percentile, resident, run_milliseconds, sync_milliseconds
 from report import Report, size
+from rows import count_and_drop
 
 HERE = pathlib.Path(__file__).resolve().parent
 AGENT = "b-agent"
@@ -222,6 +224,11 @@ class Bench:
             raise Broken(f"the task is {task['state']}: {task.get('error')}")
         return length / 1e6 / elapsed
 
+    # Rows of databases
+
+    def rows(self):
+        rows.measure(self, self.report)
+
     # Idle
 
     def idle(self):
@@ -340,14 +347,3 @@ def log_text(length):
         lines.append(line)
         total += len(line)
     return "".join(lines).encode()[:length]
-
-
-def count_and_drop(pipe):
-    """Counts what comes out of a pipe and throws it away inside the kernel."""
-    total = 0
-    with open(os.devnull, "wb") as nowhere:
-        while True:
-            moved = os.splice(pipe.fileno(), nowhere.fileno(), 1 << 20)
-            if moved == 0:
-                return total
-            total += moved

@@ -40,6 +40,8 @@ struct ExecutorFactory {
             try node.finish()
             return ShellExecutor(hostNamespaces: hostNamespaces)
         case .file: return try FileExecutor(node, own: own, cloud: cloud)
+        case .postgres: return try PostgresExecutor(node)
+        case .clickhouse: return try ClickHouseExecutor(node)
         default: throw DeployError(.unsupported, "\(node.path): not built yet")
         }
     }

@@ -46,13 +46,31 @@ public struct CommandGuard: Sendable {
         if spec.type == TaskType.shell.rawValue {
             verdict = shell(spec)
         } else if let language = StatementLanguage(rawValue: spec.type) {
-            verdict = StatementGuard.judge(
-                spec.command, type: language, lifted: Set(policy.statements), allow: allow, deny: deny,
-                mode: policy.mode)
+            verdict = statements(spec, language)
         } else {
             verdict = WorkGuard.judge(spec, allow: allow, deny: deny, mode: policy.mode)
         }
         verdict.policy = hash
+        return verdict
+    }
+
+    private func statements(_ spec: TaskSpec, _ language: StatementLanguage) -> GuardVerdict {
+        func judge(_ text: String) -> GuardVerdict {
+            StatementGuard.judge(
+                text, type: language, lifted: Set(policy.statements), allow: allow, deny: deny, mode: policy.mode)
+        }
+        var verdict = judge(spec.command)
+        // A setting beside the statements does what SET would do before them.
+        for (name, value) in (spec.params["settings"]?.objectValue ?? [:]).sorted(by: { $0.key < $1.key })
+        where language == .clickhouse && verdict.verdict == .allow {
+            let text = (value.stringValue ?? "").replacing("\\", with: "\\\\").replacing("'", with: "\\'")
+            let setting = judge("SET \(name) = '\(text)'")
+            verdict.commands += setting.commands
+            guard setting.verdict == .deny else { continue }
+            verdict.verdict = .deny
+            verdict.rule = setting.rule
+            verdict.message = "params.settings.\(name.prefix(64)): \(setting.message)"
+        }
         return verdict
     }
 

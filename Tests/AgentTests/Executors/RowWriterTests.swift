@@ -83,6 +83,38 @@ import Testing
         #expect(sink.written == "{\"a\":1,\"a_2\":\"NaN\"}\n")
     }
 
+    @Test func `that are no text are written as bytes, and remarks stand between tables only`() {
+        for (format, expected) in [
+            (RowWriter.Format.jsonl, "{\"a\":{\"base64\":\"/w==\"}}\n"), (.table, "a\n-\n0xff\nDONE\n"),
+        ] {
+            let sink = Sink()
+            var rows = RowWriter(sink.output, format: format, limit: 9)
+            rows.begin([.init(name: "a", kind: .text)])
+            if rows.beginRow() {
+                [UInt8](arrayLiteral: 255).withUnsafeBytes { rows.field($0) }
+                rows.endRow()
+            }
+            rows.end()
+            rows.remark("DONE")
+            rows.flush()
+            #expect(sink.written.replacing("----", with: "-") == expected)
+        }
+    }
+
+    @Test func `wait to be sent where no thread may wait`() async {
+        let sink = Sink()
+        var rows = RowWriter(sink.output, format: .jsonl, limit: 100_000, waits: false)
+        rows.begin([.init(name: "n", kind: .number)])
+        for number in 0..<20_000 where rows.beginRow() {
+            rows.field("\(number)")
+            rows.endRow()
+        }
+        rows.end()
+        #expect(sink.written.isEmpty)
+        await rows.send()
+        #expect(sink.written.split(separator: "\n").count == 20_000)
+    }
+
     @Test func `of a long table are passed on as they come, in the first rows' widths`() {
         let sink = Sink()
         var rows = RowWriter(sink.output, format: .table, limit: 1_000_000)

@@ -5,22 +5,6 @@ import Core
 import NIOCore
 import Synchronization
 
-/// What kind of value stands in a column, for how it is written.
-enum RowKind: Sendable, Hashable {
-    /// Text: quoted in JSON.
-    case text
-    /// Digits that JSON can hold exactly: whole numbers of 64 bits, and doubles.
-    case number
-    /// Digits that JSON numbers would lose, such as decimals: quoted in JSON, to the right in a table.
-    case decimal
-    /// `true` or `false`.
-    case boolean
-    /// Bytes that are no text: `0x…` in a table, `{"base64": …}` in JSON.
-    case binary
-    /// JSON, as the server wrote it.
-    case json
-}
-
 /// Writes the rows of one result to a task's log as they arrive: an aligned table for people, or a JSON object a line.
 ///
 /// Used from one task or thread at a time. Memory stays bounded: of a table the first rows are held until its columns' widths
@@ -40,6 +24,9 @@ struct RowWriter {
         var name: String
         /// What kind of values it holds.
         var kind: RowKind
+
+        /// Whether its values stand to the right of a table's column.
+        fileprivate var isRight: Bool { kind == .number || kind == .decimal }
     }
 
     /// Rows that came, those cut by the limit included.
@@ -50,6 +37,7 @@ struct RowWriter {
     private let output: LogOutput
     private let format: Format
     private let limit: Int64
+    private let waits: Bool
     private var columns: [Column] = []
     private var keys: [[UInt8]] = []
     private var buffer = ByteBuffer()
@@ -79,10 +67,13 @@ struct RowWriter {
     ///   - output: Where rows go.
     ///   - format: How they are written.
     ///   - limit: How many are written at most.
-    init(_ output: LogOutput, format: Format, limit: Int64) {
+    ///   - waits: Whether it writes by itself, on a thread that may wait. Otherwise all is kept until ``send()``, which is to
+    ///     be called often enough.
+    init(_ output: LogOutput, format: Format, limit: Int64, waits: Bool = true) {
         self.output = output
         self.format = format
         self.limit = limit
+        self.waits = waits
     }
 
     /// Begins a result; the one before must have been ended.
@@ -111,12 +102,14 @@ struct RowWriter {
         return true
     }
 
-    /// The next field of a row, as text in UTF-8 (as bytes for `binary`); nil is NULL.
+    /// The next field of a row, as text in UTF-8 (as bytes for `binary`); nil is NULL. A text that is not UTF-8 is written as
+    /// what it is: bytes.
     mutating func field(_ bytes: UnsafeRawBufferPointer?, as kind: RowKind? = nil) {
         defer { cell += 1 }
         let kind = kind ?? (cell < columns.count ? columns[cell].kind : .text)
         switch format {
         case .jsonl: jsonField(bytes, kind)
+        case .table where isAligned: alignedCell(bytes, kind)
         case .table: row.append(tableCell(bytes, kind))
         }
     }
@@ -134,7 +127,7 @@ struct RowWriter {
             buffer.writeStaticString("}\n")
         case .table:
             if isAligned {
-                write(row)
+                buffer.writeInteger(UInt8(ascii: "\n"))
             } else {
                 heldBytes += row.reduce(0) { $0 + $1.bytes.count }
                 for (index, cell) in row.enumerated() where index < widths.count {
@@ -144,14 +137,21 @@ struct RowWriter {
                 if heldRows.count >= Self.heldCount || heldBytes >= Self.held { align() }
             }
         }
-        if buffer.readableBytes >= Self.chunk { flush() }
+        if waits, buffer.readableBytes >= Self.chunk { flush() }
     }
 
     /// A whole JSON object, in place of fields; for documents, and for `jsonl` only.
     mutating func document(_ json: String) {
         buffer.writeString(json)
         buffer.writeInteger(UInt8(ascii: "\n"))
-        if buffer.readableBytes >= Self.chunk { flush() }
+        if waits, buffer.readableBytes >= Self.chunk { flush() }
+    }
+
+    /// A line of text between results, for tables only: in `jsonl` it is left out.
+    mutating func remark(_ text: String) {
+        guard format == .table else { return }
+        buffer.writeString(text)
+        buffer.writeInteger(UInt8(ascii: "\n"))
     }
 
     /// Ends the result: everything is written, and what was cut is said.
@@ -163,14 +163,22 @@ struct RowWriter {
             case .table: buffer.writeString("... truncated: \(shown) of \(count) rows shown\n")
             }
         }
-        flush()
+        if waits { flush() }
     }
 
-    /// Passes on what was gathered; waits while the log takes no more.
+    /// Passes on what was gathered, on a thread that may wait while the log takes no more.
     mutating func flush() {
         guard buffer.readableBytes > 0 else { return }
         output.write(buffer)
         buffer = ByteBuffer()
+    }
+
+    /// Passes on what was gathered, from a task that waits without a thread.
+    mutating func send() async {
+        guard buffer.readableBytes > 0 else { return }
+        let gathered = buffer
+        buffer = ByteBuffer()
+        await output.send(gathered)
     }
 
     // MARK: JSON
@@ -182,49 +190,7 @@ struct RowWriter {
             buffer.writeStaticString("null")
             return
         }
-        switch kind {
-        case .number where Self.isJSONNumber(bytes), .boolean: buffer.writeBytes(bytes)
-        case .number, .decimal, .text: jsonString(bytes)
-        case .binary:
-            buffer.writeStaticString("{\"base64\":\"")
-            buffer.writeString(Base64.encode(bytes))
-            buffer.writeStaticString("\"}")
-        case .json:
-            // Line ends stand between tokens only: inside its strings they are escaped.
-            for byte in bytes { buffer.writeInteger(byte == 10 || byte == 13 ? UInt8(ascii: " ") : byte) }
-        }
-    }
-
-    private mutating func jsonString(_ bytes: UnsafeRawBufferPointer) {
-        buffer.writeInteger(UInt8(ascii: "\""))
-        var start = 0
-        for (index, byte) in bytes.enumerated()
-        where byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
-            buffer.writeBytes(bytes[start..<index])
-            start = index + 1
-            switch byte {
-            case UInt8(ascii: "\""): buffer.writeStaticString("\\\"")
-            case UInt8(ascii: "\\"): buffer.writeStaticString("\\\\")
-            case 10: buffer.writeStaticString("\\n")
-            case 13: buffer.writeStaticString("\\r")
-            case 9: buffer.writeStaticString("\\t")
-            default:
-                buffer.writeStaticString("\\u00")
-                buffer.writeInteger(Self.digits[Int(byte >> 4)])
-                buffer.writeInteger(Self.digits[Int(byte & 15)])
-            }
-        }
-        buffer.writeBytes(bytes[start...])
-        buffer.writeInteger(UInt8(ascii: "\""))
-    }
-
-    private static let digits = Array("0123456789abcdef".utf8)
-
-    /// Whether the digits are a number for JSON: not `NaN`, `Infinity`, and their like.
-    private static func isJSONNumber(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        guard let first = bytes.first else { return false }
-        let digit = first == UInt8(ascii: "-") ? bytes.dropFirst().first : first
-        return digit.map { (48...57).contains($0) } ?? false
+        RowValue.write(bytes, as: kind, into: &buffer)
     }
 
     private static func distinct(_ names: [String]) -> [String] {
@@ -244,21 +210,16 @@ struct RowWriter {
 
     private func tableCell(_ bytes: UnsafeRawBufferPointer?, _ kind: RowKind) -> HeldCell {
         guard let bytes else { return HeldCell(bytes: Array("NULL".utf8), width: 4) }
-        if kind == .binary {
+        if kind == .binary || (kind == .text && !RowValue.isText(bytes)) {
             var hex: [UInt8] = [UInt8(ascii: "0"), UInt8(ascii: "x")]
             hex.reserveCapacity(2 + 2 * bytes.count)
             for byte in bytes {
-                hex.append(Self.digits[Int(byte >> 4)])
-                hex.append(Self.digits[Int(byte & 15)])
+                hex.append(RowValue.digits[Int(byte >> 4)])
+                hex.append(RowValue.digits[Int(byte & 15)])
             }
             return HeldCell(bytes: hex, width: hex.count)
         }
-        var isPlain = true
-        for byte in bytes where byte < 0x20 || byte >= 0x7F {
-            isPlain = false
-            break
-        }
-        if isPlain { return HeldCell(bytes: Array(bytes), width: bytes.count) }
+        if RowValue.isPlain(bytes) { return HeldCell(bytes: Array(bytes), width: bytes.count) }
         var text: [UInt8] = []
         text.reserveCapacity(bytes.count + 8)
         // A line end inside a value would break the table.
@@ -271,6 +232,24 @@ struct RowWriter {
             }
         }
         return HeldCell(bytes: text, width: TextWidth.of(String(decoding: text, as: UTF8.self)))
+    }
+
+    /// The next cell of a table whose widths are known.
+    private mutating func alignedCell(_ bytes: UnsafeRawBufferPointer?, _ kind: RowKind) {
+        guard let bytes, kind != .binary, RowValue.isPlain(bytes) else {
+            let cell = tableCell(bytes, kind)
+            return cell.bytes.withUnsafeBytes { write($0, width: cell.width) }
+        }
+        write(bytes, width: bytes.count)
+    }
+
+    private mutating func write(_ bytes: UnsafeRawBufferPointer, width: Int) {
+        if cell > 0 { buffer.writeStaticString(" | ") }
+        let room = cell < widths.count ? max(0, widths[cell] - width) : 0
+        let isRight = cell < columns.count && columns[cell].isRight
+        if isRight { buffer.writeRepeatingByte(UInt8(ascii: " "), count: room) }
+        buffer.writeBytes(bytes)
+        if !isRight, cell + 1 < columns.count { buffer.writeRepeatingByte(UInt8(ascii: " "), count: room) }
     }
 
     private mutating func align() {
@@ -290,8 +269,7 @@ struct RowWriter {
         for (index, cell) in cells.enumerated() {
             if index > 0 { buffer.writeStaticString(" | ") }
             let room = index < widths.count ? max(0, widths[index] - cell.width) : 0
-            let kind = index < columns.count ? columns[index].kind : .text
-            let isRight = !isHead && (kind == .number || kind == .decimal)
+            let isRight = !isHead && index < columns.count && columns[index].isRight
             if isRight { buffer.writeRepeatingByte(UInt8(ascii: " "), count: room) }
             buffer.writeBytes(cell.bytes)
             if !isRight, index + 1 < cells.count { buffer.writeRepeatingByte(UInt8(ascii: " "), count: room) }
@@ -302,9 +280,9 @@ struct RowWriter {
 
 extension RowWriter {
     /// As a task's parameters `format` and `max_rows` say.
-    init(_ context: ExecutionContext) {
+    init(_ context: ExecutionContext, waits: Bool = true) {
         self.init(
             LogOutput(context.log), format: context.parameters.text("format").flatMap(Format.init) ?? .table,
-            limit: context.parameters.integer("max_rows") ?? 10_000)
+            limit: context.parameters.integer("max_rows") ?? 10_000, waits: waits)
     }
 }

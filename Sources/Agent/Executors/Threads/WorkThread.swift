@@ -38,6 +38,9 @@ enum WorkThread {
         return try result.get()
     }
 
+    /// Runs a body on a new thread that nobody waits for; false when there is no thread to be had. It must end by itself.
+    static func detach(_ body: @escaping @Sendable () -> Void) -> Bool { start(Job(body)) }
+
     private final class Job {
         let body: () -> Void
         init(_ body: @escaping () -> Void) { self.body = body }

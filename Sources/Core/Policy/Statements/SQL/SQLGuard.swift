@@ -49,22 +49,11 @@ struct SQLGuard {
     private static func judged(
         _ tokens: [SQLToken], _ bytes: [UInt8], _ dialect: SQLDialect, _ nesting: Int
     ) -> StatementReport {
-        var closing = Array(tokens.indices)
-        var open: [Int] = []
-        for (index, token) in tokens.enumerated() where token.kind == .symbol {
-            if token.text == "(" {
-                open.append(index)
-            } else if token.text == ")" {
-                guard let start = open.popLast() else {
-                    return .unreadable("sql.syntax", token.range.lowerBound, "')' without '('")
-                }
-                closing[start] = index
-            } else if token.text == ";", let start = open.last {
-                return .unreadable("sql.syntax", tokens[start].range.lowerBound, "'(' is not closed")
-            }
-        }
-        if let start = open.last {
-            return .unreadable("sql.syntax", tokens[start].range.lowerBound, "'(' is not closed")
+        let closing: [Int]
+        do throws(SQLLexicalError) {
+            closing = try brackets(tokens)
+        } catch {
+            return .unreadable(error.rule, error.position, error.message)
         }
         var ends = Array(repeating: tokens.count, count: tokens.count)
         var outer: [Int] = [tokens.count]
@@ -84,7 +73,38 @@ struct SQLGuard {
         return reader.report
     }
 
+    /// For each opening bracket, the index of its closing one; every other token stands for itself.
+    static func brackets(_ tokens: [SQLToken]) throws(SQLLexicalError) -> [Int] {
+        var closing = Array(tokens.indices)
+        var open: [Int] = []
+        for (index, token) in tokens.enumerated() where token.kind == .symbol {
+            if token.text == "(" {
+                open.append(index)
+            } else if token.text == ")" {
+                guard let start = open.popLast() else {
+                    throw SQLLexicalError(position: token.range.lowerBound, message: "')' without '('")
+                }
+                closing[start] = index
+            } else if token.text == ";", let start = open.last {
+                throw SQLLexicalError(position: tokens[start].range.lowerBound, message: "'(' is not closed")
+            }
+        }
+        if let start = open.last {
+            throw SQLLexicalError(position: tokens[start].range.lowerBound, message: "'(' is not closed")
+        }
+        return closing
+    }
+
     private mutating func run() {
+        for range in ranges {
+            report.statements.append(canonical(range))
+            statement(range)
+        }
+    }
+
+    /// The tokens of each statement.
+    var ranges: [Range<Int>] {
+        var ranges: [Range<Int>] = []
         var start = 0
         while start < tokens.count {
             if symbol(start, ";") {
@@ -95,10 +115,18 @@ struct SQLGuard {
             while end < tokens.count, !symbol(end, ";") { end += 1 }
             // The body of a stored program holds semicolons of its own: all the rest belongs to it.
             if isRoutine(start..<end), dialect != .clickhouse, hasBody(start..<end) { end = tokens.count }
-            report.statements.append(canonical(start..<end))
-            statement(start..<end)
+            ranges.append(start..<end)
             start = end
         }
+        return ranges
+    }
+
+    /// For ``ranges`` alone.
+    static func splitter(
+        _ tokens: [SQLToken], _ bytes: [UInt8], _ dialect: SQLDialect
+    ) throws(SQLLexicalError) -> SQLGuard {
+        SQLGuard(
+            dialect: dialect, tokens: tokens, closing: try brackets(tokens), ends: [], bytes: bytes, nesting: 0)
     }
 
     /// Whether a definition goes on behind its first semicolon.

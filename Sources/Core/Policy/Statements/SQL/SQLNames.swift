@@ -129,7 +129,7 @@ enum SQLNames {
         "session_preload_libraries", "local_preload_libraries", "shared_preload_libraries", "row_security",
         "sql_log_bin", "character_set_client", "character_set_connection", "backslash_quote", "transform_null_equals",
         "allow_system_table_mods", "gtid_next", "pseudo_slave_mode", "pseudo_replica_mode", "readonly",
-        "allow_introspection_functions", "allow_ddl", "zero_damaged_pages",
+        "allow_introspection_functions", "allow_ddl", "zero_damaged_pages", "dialect", "implicit_select",
     ]
 
     /// Character sets in which no byte of a character can be taken for a quote or backslash.
