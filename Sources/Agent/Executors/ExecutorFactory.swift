@@ -35,6 +35,7 @@ struct ExecutorFactory {
         case .shell:
             try node.finish()
             return ShellExecutor(hostNamespaces: hostNamespaces)
+        case .mysql: return try MySQLExecutor(node)
         default: throw DeployError(.unsupported, "\(node.path): not built yet")
         }
     }

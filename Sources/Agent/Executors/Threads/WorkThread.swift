@@ -18,19 +18,14 @@ enum WorkThread {
     ) async throws(DeployError) -> Value {
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { (continuation: CheckedContinuation<Result<Value, DeployError>, Never>) in
-                let job = Job {
+                let isStarted = detach {
                     do throws(DeployError) {
                         continuation.resume(returning: .success(try body()))
                     } catch {
                         continuation.resume(returning: .failure(error))
                     }
                 }
-                if !start(job) {
-                    continuation.resume(
-                        returning: .failure(
-                            DeployError(
-                                .unavailable, "this host has no thread left", hint: "run fewer tasks at once")))
-                }
+                if !isStarted { continuation.resume(returning: .failure(exhausted)) }
             }
         } onCancel: {
             onCancel()
@@ -38,12 +33,19 @@ enum WorkThread {
         return try result.get()
     }
 
-    private final class Job {
-        let body: () -> Void
-        init(_ body: @escaping () -> Void) { self.body = body }
+    /// What is thrown when there is no thread to be had.
+    static var exhausted: DeployError {
+        DeployError(.unavailable, "this host has no thread left", hint: "run fewer tasks at once")
     }
 
-    private static func start(_ job: Job) -> Bool {
+    private final class Job {
+        let body: @Sendable () -> Void
+        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    }
+
+    /// Runs a body on a new thread that nobody waits for: it must end by itself. False when there is no thread to be had.
+    static func detach(_ body: @escaping @Sendable () -> Void) -> Bool {
+        let job = Job(body)
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
         defer { pthread_attr_destroy(&attributes) }
