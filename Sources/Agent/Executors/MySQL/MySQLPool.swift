@@ -32,6 +32,8 @@ final class MySQLPool: Sendable {
         /// The one that waits longest first.
         var idle: [Idle] = []
         var sweeper: Task<Void, Never>?
+        /// When the sweeper looks next.
+        var wakes = ContinuousClock.now
         var isShut = false
     }
 
@@ -52,10 +54,15 @@ final class MySQLPool: Sendable {
 
     /// Keeps a connection for others for so many seconds; when there are too many, the one that waits longest goes.
     func give(_ connection: MySQLConnection, _ key: Key, seconds: Double) {
+        let until = ContinuousClock.now + .seconds(seconds)
         let surplus = state.withLock { state -> MySQLConnection? in
             guard !state.isShut else { return connection }
-            state.idle.append(Idle(key: key, connection: connection, until: .now + .seconds(seconds)))
-            if state.sweeper == nil { state.sweeper = Task { await sweep() } }
+            state.idle.append(Idle(key: key, connection: connection, until: until))
+            if state.sweeper == nil || until < state.wakes {
+                state.sweeper?.cancel()
+                state.wakes = until
+                state.sweeper = Task { await sweep() }
+            }
             return state.idle.count > Self.maximumIdle ? state.idle.removeFirst().connection : nil
         }
         if let surplus { Self.close([surplus]) }
@@ -74,7 +81,7 @@ final class MySQLPool: Sendable {
 
     /// Closes what has waited long enough; ends when nothing waits any more.
     private func sweep() async {
-        while let next = nextEnd() {
+        while !Task.isCancelled, let next = nextEnd() {
             guard (try? await Task.sleep(until: next, clock: .continuous)) != nil else { return }
             let now = ContinuousClock.now
             let old = state.withLock { state in
@@ -89,7 +96,7 @@ final class MySQLPool: Sendable {
     private func nextEnd() -> ContinuousClock.Instant? {
         state.withLock { state in
             let next = state.idle.map(\.until).min()
-            if next == nil { state.sweeper = nil }
+            if let next { state.wakes = next } else { state.sweeper = nil }
             return next
         }
     }

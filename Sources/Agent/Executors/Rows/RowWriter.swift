@@ -189,13 +189,18 @@ struct RowWriter {
             buffer.writeStaticString("{\"base64\":\"")
             buffer.writeString(Base64.encode(bytes))
             buffer.writeStaticString("\"}")
-        case .json:
+        case .json where JSONScanner.isValid(bytes):
             // Line ends stand between tokens only: inside its strings they are escaped.
             for byte in bytes { buffer.writeInteger(byte == 10 || byte == 13 ? UInt8(ascii: " ") : byte) }
+        case .json: jsonString(bytes)
         }
     }
 
     private mutating func jsonString(_ bytes: UnsafeRawBufferPointer) {
+        guard bytes.allSatisfy({ $0 < 0x80 }) || String(validating: bytes, as: UTF8.self) != nil else {
+            var repaired = String(decoding: bytes, as: UTF8.self)
+            return repaired.withUTF8 { jsonString(UnsafeRawBufferPointer($0)) }
+        }
         buffer.writeInteger(UInt8(ascii: "\""))
         var start = 0
         for (index, byte) in bytes.enumerated()

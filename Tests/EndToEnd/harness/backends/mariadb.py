@@ -31,13 +31,10 @@ class MariaDB(Server):
             certificate, key = authority.server(self.directory)
             self.options += [f"--ssl-cert={certificate}", f"--ssl-key={key}"]
 
-    def prepare(self, template=None):
-        if template:
-            shutil.copytree(template.data, self.data)
-        else:
-            subprocess.run(
-                ["mariadb-install-db", "--no-defaults", *self.account, f"--datadir={self.data}", "--skip-test-db",
-                 "--auth-root-authentication-method=normal"], check=True, capture_output=True, timeout=120)
+    def prepare(self):
+        subprocess.run(
+            ["mariadb-install-db", "--no-defaults", *self.account, f"--datadir={self.data}", "--skip-test-db",
+             "--auth-root-authentication-method=normal"], check=True, capture_output=True, timeout=120)
 
     @property
     def account(self):

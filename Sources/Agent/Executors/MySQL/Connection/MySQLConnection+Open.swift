@@ -36,9 +36,10 @@ extension MySQLConnection {
                 }
             }
             group.addTask {
-                // The thread keeps the limit itself, but for resolving the name.
-                guard (try? await Task.sleep(for: .seconds(limit + 1))) != nil else { return }
+                // The thread keeps the limit itself, but not while TLS is set up or a name is resolved.
+                guard (try? await Task.sleep(for: .seconds(limit + 0.2))) != nil else { return }
                 line.cut()
+                guard (try? await Task.sleep(for: .seconds(1))) != nil else { return }
                 answer.fulfil(
                     .failure(
                         DeployError(

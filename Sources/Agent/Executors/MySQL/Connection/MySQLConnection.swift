@@ -58,7 +58,14 @@ final class MySQLConnection: @unchecked Sendable {
             let failure = Self.failure(handle)
             mysql_close(handle)
             line.close()
-            throw Self.error(failure, endpoint, limit: ContinuousClock.now >= deadline ? seconds : nil)
+            let isLate = line.isCut || ContinuousClock.now >= deadline
+            throw Self.error(failure, endpoint, limit: isLate ? seconds : nil)
+        }
+        // The library connects without TLS when the server offers none, unless it is to verify a certificate.
+        guard endpoint.encryption == .off || mysql_get_ssl_cipher(handle) != nil else {
+            mysql_close(handle)
+            line.close()
+            throw Self.noEncryption(endpoint, "the server offers none")
         }
         Self.keepAlive(mysql_get_socket(handle))
         line.attach(mysql_get_socket(handle))
@@ -225,6 +232,13 @@ final class MySQLConnection: @unchecked Sendable {
         setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &yes, socklen_t(MemoryLayout<Int32>.size))
     }
 
+    private static func noEncryption(_ endpoint: MySQLEndpoint, _ message: String) -> DeployError {
+        DeployError(
+            .startFailed, "no TLS with \(endpoint.address): \(message)",
+            hint: endpoint.encryption == .verify
+                ? "check ca-file and that host is a name in the server's certificate" : "set up TLS on the server")
+    }
+
     private static func error(_ failure: MySQLFailure, _ endpoint: MySQLEndpoint, limit: Double?) -> DeployError {
         let address = endpoint.address
         if let limit {
@@ -238,10 +252,7 @@ final class MySQLConnection: @unchecked Sendable {
                 .startFailed, "\(address) does not let '\(endpoint.user)' in: \(failure.text)",
                 hint: endpoint.password.map { "check the user, and the password in the secret '\($0.name)'" })
         case 2026:
-            return DeployError(
-                .startFailed, "no TLS with \(address): \(failure.message)",
-                hint: endpoint.encryption == .verify
-                    ? "check ca-file and that host is a name in the server's certificate" : "set up TLS on the server")
+            return noEncryption(endpoint, failure.message)
         case 2000...2999:
             return DeployError(
                 .startFailed, "\(address) cannot be reached: \(failure.message)",

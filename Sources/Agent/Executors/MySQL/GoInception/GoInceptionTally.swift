@@ -45,28 +45,33 @@ struct GoInceptionTally: Sendable {
     /// The most rows an answer can have: one for each statement, one of ours, and what goInception adds of its own.
     var maximumRows: Int { statements + 8 }
 
-    /// Takes the next row of the answer; throws `protocol_error` when there are more than there can be.
-    mutating func add(_ row: GoInceptionRow) throws(DeployError) {
+    /// Takes the next row of the answer, and gives the number of the task's statement that it is about; nil for a statement
+    /// of our own, unless something is wrong with it: then 0. Throws `protocol_error` when there are more rows than there can
+    /// be.
+    mutating func add(_ row: GoInceptionRow) throws(DeployError) -> Int? {
         rows += 1
         guard rows <= maximumRows else {
             throw DeployError(.protocolError, "goInception answers with more rows than there are statements")
         }
         let number = entersDatabase ? rows - 1 : rows
-        if row.level == 2 || row.fate == .failed {
+        if row.fate == .executed, row.backupFailed {
+            errors += 1
+        } else if row.level == 2 || row.fate == .failed {
             errors += 1
             firstError = firstError ?? (number, row)
         } else if row.level == 1 {
             warnings += 1
             firstWarning = firstWarning ?? (number, row)
         }
-        if row.fate != .checked { began += 1 }
-        guard number > 0 else { return }
+        if row.fate != .checked, number > 0 || row.fate == .failed { began += 1 }
+        guard number > 0 else { return row.level == 0 ? nil : 0 }
         if row.fate == .executed { executed += 1 }
         if row.fate == .executed || plan.mode == .check { affected += row.affected }
         if row.backupFailed { backupFailure = backupFailure ?? number }
         if row.isBackedUp, let key = row.rollbackKey, let database = row.backupDatabase {
             rollbacks.append(Rollback(number: number, key: key, database: database))
         }
+        return number
     }
 
     /// Why the task has failed; nil when it has not.
@@ -75,10 +80,9 @@ struct GoInceptionTally: Sendable {
         if let (number, row) = firstError {
             let text = row.message.isEmpty ? row.status : row.message
             if began > 0 {
-                let rest = statements - executed - 1
                 return failed(
-                    "statement \(number) of \(statements) failed: \(text); \(executed) executed before it stay, "
-                        + "\(max(0, rest)) behind it were not executed")
+                    "statement \(number) of \(statements) failed: \(text); \(executed) of \(all) were executed and stay, "
+                        + "the others were not or were taken back")
             }
             let place = (1...statements).contains(number) ? "statement \(number) of \(statements)" : "the request"
             let more = errors > 1 ? ", and \(errors - 1) more" : ""

@@ -143,9 +143,11 @@ struct GoInceptionExchange: Sendable {
             let row: MySQLRow?
             do throws(MySQLFailure) { row = try answer.next() } catch { throw failed(error) }
             guard let row else { break }
-            try tally.add(GoInceptionRow(columns) { row.text($0) })
-            guard rows.beginRow() else { continue }
-            for index in order { rows.field(row.bytes(index)) }
+            let number = try tally.add(GoInceptionRow(columns) { row.text($0) })
+            guard let number, rows.beginRow() else { continue }
+            for index in order {
+                if index == columns["orderid"] { rows.field(String(number)) } else { rows.field(row.bytes(index)) }
+            }
             rows.endRow()
         }
         isWhole = true
