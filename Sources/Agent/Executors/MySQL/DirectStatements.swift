@@ -51,8 +51,8 @@ struct DirectStatements: Sendable {
         do throws(MySQLFailure) {
             if plan.isReadOnly { try connection.query("SET SESSION TRANSACTION READ ONLY") }
             if plan.isTransaction { try begin() }
-            for (index, statement) in plan.script.statements.enumerated() {
-                if stop.isStopping { break }
+            for (index, statement) in plan.statements.enumerated() {
+                if stop.isRequested { break }
                 do throws(MySQLFailure) {
                     try perform(statement, index + 1)
                 } catch {
@@ -64,10 +64,10 @@ struct DirectStatements: Sendable {
                 }
                 totals.statements += 1
             }
-            if stop.isStopping { throw .own("it was stopped") }
+            if stop.isRequested { throw .own("it was stopped") }
             try end()
         } catch {
-            isLost = error.isLost || stop.isStopping
+            isLost = error.isLost || stop.isRequested
             failure = describe(error, failed)
             if isLost, plan.isTransaction { transaction = "unknown" }
             if !isLost { takeBack() }
@@ -76,7 +76,7 @@ struct DirectStatements: Sendable {
         if let failed { result["failed"] = .object(failed) }
         return End(
             outcome: ExecutionOutcome(error: failure, result: result),
-            isReusable: !isLost && !plan.script.statements.contains(where: \.marksConnection))
+            isReusable: !isLost && !plan.statements.contains(where: \.marksConnection))
     }
 
     private func facts(_ began: ContinuousClock.Instant) -> [String: JSONValue] {
@@ -94,7 +94,7 @@ struct DirectStatements: Sendable {
         guard let number = failed?["statement"]?.integerValue else {
             return TaskFailure(.taskFailed, transaction == nil ? error.text : "the transaction failed: \(error.text)")
         }
-        var text = "statement \(number) of \(plan.script.statements.count) failed: \(error.text)"
+        var text = "statement \(number) of \(plan.statements.count) failed: \(error.text)"
         if error.isLost { text += "; whether it took effect is unknown" }
         return TaskFailure(.taskFailed, text)
     }
@@ -102,7 +102,7 @@ struct DirectStatements: Sendable {
     // MARK: Transactions
 
     private mutating func begin() throws(MySQLFailure) {
-        for (index, statement) in plan.script.statements.enumerated() where statement.commits {
+        for (index, statement) in plan.statements.enumerated() where statement.commits {
             tell("statement \(index + 1), \(statement.head), commits what is before it: the server cannot take it back")
         }
         try connection.query("START TRANSACTION")
@@ -134,7 +134,7 @@ struct DirectStatements: Sendable {
 
     // MARK: One statement
 
-    private mutating func perform(_ statement: SQLScript.Statement, _ number: Int) throws(MySQLFailure) {
+    private mutating func perform(_ statement: SQLStatement, _ number: Int) throws(MySQLFailure) {
         let began = ContinuousClock.now
         try connection.query(statement.source)
         var read: Int64 = 0
@@ -166,13 +166,13 @@ struct DirectStatements: Sendable {
     private mutating func write(_ result: MySQLRows) throws(MySQLFailure) -> Int64 {
         defer {
             // What is left unread would be read to its end otherwise.
-            if stop.isStopping { connection.line.cut() }
+            if stop.isRequested { connection.line.cut() }
             result.free()
         }
         rows.begin(result.columns.map(\.column))
         var failure: MySQLFailure?
         do throws(MySQLFailure) {
-            while !stop.isStopping, let row = try result.next() {
+            while !stop.isRequested, let row = try result.next() {
                 guard rows.beginRow() else { continue }
                 for (index, column) in result.columns.enumerated() { column.write(row.bytes(index), to: &rows) }
                 rows.endRow()
@@ -180,7 +180,7 @@ struct DirectStatements: Sendable {
         } catch { failure = error }
         rows.end()
         if let failure { throw failure }
-        if stop.isStopping { throw .own("it was stopped") }
+        if stop.isRequested { throw .own("it was stopped") }
         return rows.count
     }
 

@@ -21,24 +21,27 @@ struct DirectWork: Sendable {
         await context.onStart(nil)
         let id = connection.id
         let grace = context.grace
-        let stop = MySQLStop(connection.line, grace: grace) {
-            await Self.kill("KILL QUERY \(id)", server, password, within: grace())
-        }
+        let stop = MySQLStop()
         let statements = DirectStatements(
             plan: plan, connection: connection, rows: RowWriter(context), output: LogOutput(context.log), stop: stop)
         let end: DirectStatements.End
         do throws(DeployError) {
-            end = try await WorkThread.run {
-                var statements = statements
-                return statements.run()
-            } onCancel: {
-                stop.begin()
+            end = try await OrderlyStop.run(grace: grace) {
+                stop.request()
+                await Self.kill("KILL QUERY \(id)", server, password, within: grace())
+            } work: { () throws(DeployError) in
+                try await WorkThread.run {
+                    var statements = statements
+                    return statements.run()
+                } onCancel: {
+                    connection.line.cut()
+                }
             }
         } catch {
             connection.close()
             throw error
         }
-        if await stop.end() || !end.isReusable {
+        if stop.isRequested || !end.isReusable {
             connection.close()
         } else {
             pool.give(connection, key, seconds: plan.datasource.idleTimeout)

@@ -17,16 +17,15 @@ struct MySQLDatasource: Sendable {
     var goInception: GoInceptionSettings?
 
     /// Reads one; throws `invalid_argument` naming the setting that is wrong.
-    init(_ name: String, _ node: SettingsNode) throws(DeployError) {
-        var node = node
+    init(_ name: String, _ node: inout SettingsNode) throws(DeployError) {
         self.name = name
         server = try MySQLEndpoint(&node, port: 3306)
         database = try node.text("database")
         idleTimeout = try node.seconds("idle-timeout") ?? 60
-        goInception = try node.node("goinception").map { below throws(DeployError) in
-            try GoInceptionSettings(below, for: server, of: node.path)
+        let path = node.path
+        goInception = try node.node("goinception").map { [server] below throws(DeployError) in
+            try GoInceptionSettings(below, for: server, of: path)
         }
-        try node.finish()
     }
 }
 

@@ -7,19 +7,19 @@ import Core
 /// what takes them back.
 struct MySQLExecutor: Executor {
     var schema: ExecutorSchema { TaskType.mysql.schema }
-    var datasources: [String] { Array(sources.keys) }
+    var datasources: [String] { sources.names }
 
-    private let sources: [String: MySQLDatasource]
+    private let sources: Datasources<MySQLDatasource>
     private let pool = MySQLPool()
 
     /// Reads the settings; throws `invalid_argument` naming what is wrong.
     init(_ node: SettingsNode) throws(DeployError) {
         var node = node
-        var sources: [String: MySQLDatasource] = [:]
-        for (name, below) in try node.nodes("datasources") { sources[name] = try MySQLDatasource(name, below) }
-        guard !sources.isEmpty else { throw DeployError(.invalidArgument, "\(node.path).datasources is empty") }
+        let place = "\(node.path).datasources."
+        sources = try Datasources(&node) { below throws(DeployError) in
+            try MySQLDatasource(String(below.path.dropFirst(place.count)), &below)
+        }
         try node.finish()
-        self.sources = sources
     }
 
     func secrets(for spec: TaskSpec) throws(DeployError) -> Set<SecretReference> {
@@ -41,23 +41,7 @@ struct MySQLExecutor: Executor {
     func shutDown() async { await pool.shutDown() }
 
     private func plan(_ spec: TaskSpec, _ parameters: TaskParameters) throws(DeployError) -> MySQLPlan {
-        try MySQLPlan(spec, parameters, try source(parameters.text("datasource")))
-    }
-
-    private func source(_ name: String?) throws(DeployError) -> MySQLDatasource {
-        let names = sources.keys.sorted().joined(separator: ", ")
-        guard let name else {
-            guard sources.count == 1, let only = sources.values.first else {
-                throw DeployError(
-                    .invalidArgument, "this agent has several datasources: \(names)", hint: "name one with datasource")
-            }
-            return only
-        }
-        guard let source = sources[name] else {
-            throw DeployError(
-                .notFound, "this agent has no datasource '\(name)'", hint: "it has \(names)")
-        }
-        return source
+        try MySQLPlan(spec, parameters, try sources.chosen(parameters.text("datasource")))
     }
 }
 

@@ -30,7 +30,7 @@ struct MySQLPlan: Sendable {
     }
 
     /// The statements, as the guard cut them.
-    var script: SQLScript
+    var statements: [SQLStatement]
     /// Where they go.
     var datasource: MySQLDatasource
     /// How they get there.
@@ -47,7 +47,8 @@ struct MySQLPlan: Sendable {
 
     /// Throws `invalid_argument` for parameters that do not go together, and `forbidden` for changes around goInception.
     init(_ spec: TaskSpec, _ parameters: TaskParameters, _ datasource: MySQLDatasource) throws(DeployError) {
-        script = try SQLScript(spec.command, .mysql)
+        statements = try SQLStatement.read(spec.command, .mysql)
+        guard !statements.isEmpty else { throw DeployError(.invalidArgument, "there is no statement") }
         self.datasource = datasource
         database = parameters.text("database") ?? datasource.database
         isTransaction = parameters.flag("transaction")
@@ -57,13 +58,13 @@ struct MySQLPlan: Sendable {
             sleepRows: parameters.integer("sleep_rows"))
         mode =
             parameters.text("mode").flatMap(Mode.init)
-            ?? (datasource.goInception == nil || script.isRead ? .query : .check)
+            ?? (datasource.goInception == nil || statements.allSatisfy(\.isRead) ? .query : .check)
         if mode != .query, datasource.goInception == nil {
             throw DeployError(
                 .invalidArgument, "datasource '\(datasource.name)' has no goInception",
                 hint: "use mode query, or set datasources.\(datasource.name).goinception")
         }
-        if isReadOnly, let change = script.statements.firstIndex(where: { !$0.isRead }) {
+        if isReadOnly, let change = statements.firstIndex(where: { !$0.isRead }) {
             throw DeployError(
                 .forbidden,
                 "statement \(change + 1) changes something, and changes of datasource '\(datasource.name)' go through "
@@ -89,10 +90,10 @@ struct MySQLPlan: Sendable {
                 hint: "transaction_batch has goInception put changes together")
         }
         let own: Set = ["BEGIN", "START", "COMMIT", "ROLLBACK", "XA"]
-        if let place = script.statements.firstIndex(where: { own.contains($0.head) }) {
+        if let place = statements.firstIndex(where: { own.contains($0.head) }) {
             throw DeployError(
                 .invalidArgument,
-                "statement \(place + 1) is \(script.statements[place].head), which ends or begins a transaction itself",
+                "statement \(place + 1) is \(statements[place].head), which ends or begins a transaction itself",
                 hint: "leave it out, or leave out transaction")
         }
     }
@@ -108,7 +109,7 @@ struct MySQLPlan: Sendable {
     }
 }
 
-extension SQLScript.Statement {
+extension SQLStatement {
     /// Whether the server commits an open transaction before it, whatever it does.
     var commits: Bool {
         switch head {

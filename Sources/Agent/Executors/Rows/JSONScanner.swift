@@ -1,15 +1,46 @@
 // Tiangong Deploy
 // SPDX-License-Identifier: Apache-2.0
 
+extension RowKind {
+    /// What a value really is, whatever a server calls it: numbers, flags and JSON are written as they came, and must not be
+    /// able to be anything else.
+    ///
+    /// - Parameters:
+    ///   - bytes: The value.
+    ///   - isJSON: Whether it is written as JSON.
+    func checked(_ bytes: UnsafeRawBufferPointer, isJSON: Bool) -> RowKind {
+        switch self {
+        case .binary: self
+        case .number: JSONScanner.isNumber(bytes) ? self : RowKind.decimal.checked(bytes, isJSON: isJSON)
+        case .boolean where bytes.elementsEqual("true".utf8) || bytes.elementsEqual("false".utf8): self
+        case .json where !isJSON || JSONScanner.isValid(bytes): self
+        case .boolean, .json: RowKind.text.checked(bytes, isJSON: isJSON)
+        case .text, .decimal: JSONScanner.isText(bytes) ? self : .binary
+        }
+    }
+}
+
 /// Tells JSON from what only a server calls so, without making values of it.
 struct JSONScanner {
     /// Whether bytes are one value of JSON in UTF-8, nested no deeper than ``depth``.
     static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        guard bytes.allSatisfy({ $0 < 0x80 }) || String(validating: bytes, as: UTF8.self) != nil else { return false }
+        guard isText(bytes) else { return false }
         var scanner = JSONScanner(bytes: bytes)
         guard scanner.value(0) else { return false }
         scanner.blanks()
         return scanner.index == bytes.count
+    }
+
+    /// Whether bytes are one number of JSON: not `NaN`, `Infinity`, `007` and their like.
+    static func isNumber(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        var scanner = JSONScanner(bytes: bytes)
+        return scanner.number() && scanner.index == bytes.count
+    }
+
+    /// Whether bytes are UTF-8.
+    static func isText(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        for byte in bytes where byte >= 0x80 { return String(validating: bytes, as: UTF8.self) != nil }
+        return true
     }
 
     /// The deepest nesting that counts as valid.

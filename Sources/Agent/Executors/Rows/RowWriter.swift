@@ -50,6 +50,7 @@ struct RowWriter {
     private let output: LogOutput
     private let format: Format
     private let limit: Int64
+    private let waits: Bool
     private var columns: [Column] = []
     private var keys: [[UInt8]] = []
     private var buffer = ByteBuffer()
@@ -79,10 +80,13 @@ struct RowWriter {
     ///   - output: Where rows go.
     ///   - format: How they are written.
     ///   - limit: How many are written at most.
-    init(_ output: LogOutput, format: Format, limit: Int64) {
+    ///   - waits: Whether it writes by itself, on a thread that may wait. Otherwise all is kept until ``send()``, which is to
+    ///     be called often enough.
+    init(_ output: LogOutput, format: Format, limit: Int64, waits: Bool = true) {
         self.output = output
         self.format = format
         self.limit = limit
+        self.waits = waits
     }
 
     /// Begins a result; the one before must have been ended.
@@ -111,10 +115,12 @@ struct RowWriter {
         return true
     }
 
-    /// The next field of a row, as text in UTF-8 (as bytes for `binary`); nil is NULL.
+    /// The next field of a row, as text in UTF-8 (as bytes for `binary`); nil is NULL. What is not what it is called is written
+    /// as what it is: a number that is none as a text, a text that is not UTF-8 as bytes.
     mutating func field(_ bytes: UnsafeRawBufferPointer?, as kind: RowKind? = nil) {
         defer { cell += 1 }
-        let kind = kind ?? (cell < columns.count ? columns[cell].kind : .text)
+        var kind = kind ?? (cell < columns.count ? columns[cell].kind : .text)
+        if let bytes { kind = kind.checked(bytes, isJSON: format == .jsonl) }
         switch format {
         case .jsonl: jsonField(bytes, kind)
         case .table: row.append(tableCell(bytes, kind))
@@ -144,14 +150,21 @@ struct RowWriter {
                 if heldRows.count >= Self.heldCount || heldBytes >= Self.held { align() }
             }
         }
-        if buffer.readableBytes >= Self.chunk { flush() }
+        if waits, buffer.readableBytes >= Self.chunk { flush() }
     }
 
     /// A whole JSON object, in place of fields; for documents, and for `jsonl` only.
     mutating func document(_ json: String) {
         buffer.writeString(json)
         buffer.writeInteger(UInt8(ascii: "\n"))
-        if buffer.readableBytes >= Self.chunk { flush() }
+        if waits, buffer.readableBytes >= Self.chunk { flush() }
+    }
+
+    /// A line of text between results, for tables only: in `jsonl` it is left out.
+    mutating func remark(_ text: String) {
+        guard format == .table else { return }
+        buffer.writeString(text)
+        buffer.writeInteger(UInt8(ascii: "\n"))
     }
 
     /// Ends the result: everything is written, and what was cut is said.
@@ -163,14 +176,22 @@ struct RowWriter {
             case .table: buffer.writeString("... truncated: \(shown) of \(count) rows shown\n")
             }
         }
-        flush()
+        if waits { flush() }
     }
 
-    /// Passes on what was gathered; waits while the log takes no more.
+    /// Passes on what was gathered, on a thread that may wait while the log takes no more.
     mutating func flush() {
         guard buffer.readableBytes > 0 else { return }
         output.write(buffer)
         buffer = ByteBuffer()
+    }
+
+    /// Passes on what was gathered, from a task that waits without a thread.
+    mutating func send() async {
+        guard buffer.readableBytes > 0 else { return }
+        let gathered = buffer
+        buffer = ByteBuffer()
+        await output.send(gathered)
     }
 
     // MARK: JSON
@@ -183,24 +204,19 @@ struct RowWriter {
             return
         }
         switch kind {
-        case .number where Self.isJSONNumber(bytes), .boolean: buffer.writeBytes(bytes)
-        case .number, .decimal, .text: jsonString(bytes)
+        case .number, .boolean: buffer.writeBytes(bytes)
+        case .decimal, .text: jsonString(bytes)
         case .binary:
             buffer.writeStaticString("{\"base64\":\"")
             buffer.writeString(Base64.encode(bytes))
             buffer.writeStaticString("\"}")
-        case .json where JSONScanner.isValid(bytes):
+        case .json:
             // Line ends stand between tokens only: inside its strings they are escaped.
             for byte in bytes { buffer.writeInteger(byte == 10 || byte == 13 ? UInt8(ascii: " ") : byte) }
-        case .json: jsonString(bytes)
         }
     }
 
     private mutating func jsonString(_ bytes: UnsafeRawBufferPointer) {
-        guard bytes.allSatisfy({ $0 < 0x80 }) || String(validating: bytes, as: UTF8.self) != nil else {
-            var repaired = String(decoding: bytes, as: UTF8.self)
-            return repaired.withUTF8 { jsonString(UnsafeRawBufferPointer($0)) }
-        }
         buffer.writeInteger(UInt8(ascii: "\""))
         var start = 0
         for (index, byte) in bytes.enumerated()
@@ -224,13 +240,6 @@ struct RowWriter {
     }
 
     private static let digits = Array("0123456789abcdef".utf8)
-
-    /// Whether the digits are a number for JSON: not `NaN`, `Infinity`, and their like.
-    private static func isJSONNumber(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        guard let first = bytes.first else { return false }
-        let digit = first == UInt8(ascii: "-") ? bytes.dropFirst().first : first
-        return digit.map { (48...57).contains($0) } ?? false
-    }
 
     private static func distinct(_ names: [String]) -> [String] {
         var seen: Set<String> = []
@@ -307,9 +316,9 @@ struct RowWriter {
 
 extension RowWriter {
     /// As a task's parameters `format` and `max_rows` say.
-    init(_ context: ExecutionContext) {
+    init(_ context: ExecutionContext, waits: Bool = true) {
         self.init(
             LogOutput(context.log), format: context.parameters.text("format").flatMap(Format.init) ?? .table,
-            limit: context.parameters.integer("max_rows") ?? 10_000)
+            limit: context.parameters.integer("max_rows") ?? 10_000, waits: waits)
     }
 }

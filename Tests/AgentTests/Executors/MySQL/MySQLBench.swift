@@ -18,10 +18,10 @@ enum MySQLBench {
         let goInception = goInception.isEmpty ? "" : ", goinception: \(goInception)"
         let settings = try ExecutorSettings(
             yaml: "executors: {mysql: {host: \"\(host)\", user: \"\(user)\", database: shop\(goInception)}}")
-        let node = try #require(settings.executors.first { $0.type == "mysql" }).node
+        var node = try #require(settings.executors.first { $0.type == "mysql" }).node
         let spec = TaskSpec(type: "mysql", command: command, params: params)
         return try MySQLPlan(
-            spec, try TaskParameters(spec, TaskType.mysql.schema), try MySQLDatasource("main", node))
+            spec, try TaskParameters(spec, TaskType.mysql.schema), try MySQLDatasource("main", &node))
     }
 }
 

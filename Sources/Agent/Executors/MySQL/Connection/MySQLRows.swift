@@ -67,8 +67,6 @@ struct MySQLColumn: Sendable, Equatable {
         case plain
         /// The bits of a number, the most significant byte first.
         case bits
-        /// Digits that may begin with zeros, which no number of JSON does.
-        case padded
     }
 
     var name: String
@@ -86,24 +84,22 @@ struct MySQLColumn: Sendable, Equatable {
                 decoding: UnsafeRawBufferPointer(start: pointer, count: Int(description.name_length)), as: UTF8.self)
         }
         self.init(
-            name: name ?? "", type: description.type, flags: description.flags, characterSet: description.charsetnr,
+            name: name ?? "", type: description.type, characterSet: description.charsetnr,
             isJSON: Self.attribute(field, MARIADB_FIELD_ATTR_FORMAT_NAME) == "json")
     }
 
     /// - Parameters:
     ///   - name: What it is called.
     ///   - type: The protocol's type.
-    ///   - flags: The protocol's flags.
     ///   - characterSet: The number of its character set; 63 is none.
     ///   - isJSON: Whether a text is known to be JSON.
-    init(name: String, type: enum_field_types, flags: UInt32 = 0, characterSet: UInt32 = 45, isJSON: Bool = false) {
+    init(name: String, type: enum_field_types, characterSet: UInt32 = 45, isJSON: Bool = false) {
         self.name = name
         form = .plain
         switch type {
         case MYSQL_TYPE_TINY, MYSQL_TYPE_SHORT, MYSQL_TYPE_LONG, MYSQL_TYPE_LONGLONG, MYSQL_TYPE_INT24, MYSQL_TYPE_YEAR,
             MYSQL_TYPE_FLOAT, MYSQL_TYPE_DOUBLE:
             kind = .number
-            if flags & UInt32(ZEROFILL_FLAG) != 0 { form = .padded }
         case MYSQL_TYPE_DECIMAL, MYSQL_TYPE_NEWDECIMAL: kind = .decimal
         case MYSQL_TYPE_BIT:
             kind = .number
@@ -128,7 +124,6 @@ struct MySQLColumn: Sendable, Equatable {
         guard let bytes else { return rows.field(bytes) }
         switch form {
         case .plain: rows.field(bytes)
-        case .padded: rows.field(bytes, as: bytes.count > 1 && bytes.first == UInt8(ascii: "0") ? .decimal : .number)
         case .bits:
             guard bytes.count <= 8 else { return rows.field(bytes, as: .binary) }
             rows.field(String(bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }))

@@ -50,7 +50,7 @@ struct GoInceptionRequest: Sendable {
             lines.append("use \(Self.identifier(database));")
         }
         entersDatabase = plan.database != nil
-        for (index, statement) in plan.script.statements.enumerated() {
+        for (index, statement) in plan.statements.enumerated() {
             guard let line = statement.singleLine else {
                 throw DeployError(
                     .invalidArgument,

@@ -40,7 +40,7 @@ struct GoInceptionTally: Sendable {
         self.entersDatabase = entersDatabase
     }
 
-    private var statements: Int { plan.script.statements.count }
+    private var statements: Int { plan.statements.count }
 
     /// The most rows an answer can have: one for each statement, one of ours, and what goInception adds of its own.
     var maximumRows: Int { statements + 8 }

@@ -23,14 +23,17 @@ struct GoInceptionWork: Sendable {
         let server = settings.server
         let id = connection.id
         let grace = context.grace
-        let stop = MySQLStop(connection.line, grace: grace) {
-            await DirectWork.kill("kill \(id)", server, password, within: grace())
-        }
+        let stop = MySQLStop()
         let began = ContinuousClock.now
-        let tally = try await answer(request, connection, password, stop)
+        let tally = try await OrderlyStop.run(grace: grace) {
+            stop.request()
+            await DirectWork.kill("kill \(id)", server, password, within: grace())
+        } work: { () throws(DeployError) in
+            try await answer(request, connection, password)
+        }
         var result = tally.result
         result["duration"] = .number((began.duration(to: .now) / .milliseconds(1)).rounded() / 1000)
-        if stop.wasStopped {
+        if stop.isRequested {
             note("goInception was told to stop; what it was executing then may have taken effect")
             return ExecutionOutcome(error: tally.failure, result: result)
         }
@@ -45,11 +48,11 @@ struct GoInceptionWork: Sendable {
 
     /// Sends the request and takes the answer, and tells meanwhile how far it is.
     private func answer(
-        _ request: GoInceptionRequest, _ connection: MySQLConnection, _ password: [UInt8]?, _ stop: MySQLStop
+        _ request: GoInceptionRequest, _ connection: MySQLConnection, _ password: [UInt8]?
     ) async throws(DeployError) -> GoInceptionTally {
         let exchange = GoInceptionExchange(
             request: request, tally: GoInceptionTally(plan, entersDatabase: request.entersDatabase),
-            connection: connection, rows: RowWriter(context), stop: stop)
+            connection: connection, rows: RowWriter(context))
         let progress = GoInceptionProgress(settings.server, password, of: connection.id, log: context.log)
         let result = await withTaskGroup(of: Void.self) { group in
             group.addTask { await progress.watch() }
@@ -61,13 +64,12 @@ struct GoInceptionWork: Sendable {
                         var exchange = exchange
                         return try exchange.run()
                     } onCancel: {
-                        stop.begin()
+                        connection.line.cut()
                     })
             } catch { result = .failure(error) }
             group.cancelAll()
             return result
         }
-        _ = await stop.end()
         return try result.get()
     }
 
@@ -103,7 +105,6 @@ struct GoInceptionExchange: Sendable {
     var tally: GoInceptionTally
     let connection: MySQLConnection
     var rows: RowWriter
-    let stop: MySQLStop
 
     /// What was said of the statements; throws `task_failed` when there is no answer, `protocol_error` when it is none.
     mutating func run() throws(DeployError) -> GoInceptionTally {

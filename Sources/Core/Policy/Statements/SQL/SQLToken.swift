@@ -9,22 +9,27 @@ enum SQLDialect: Sendable {
 }
 
 /// One token of a statement; comments and blanks are none.
-struct SQLToken: Sendable, Equatable {
-    enum Kind: Sendable {
+public struct SQLToken: Sendable, Hashable {
+    /// What a token is.
+    public enum Kind: Sendable, Hashable {
         /// A keyword or plain name, in capitals.
         case word
         /// A quoted name, without its quotes.
         case quoted
         /// A string, without its quotes and escapes.
         case string
+        /// Digits.
         case number
+        /// An operator, a bracket, or another sign.
         case symbol
     }
 
-    var kind: Kind
-    var text: String
+    /// What it is.
+    public internal(set) var kind: Kind
+    /// What it says.
+    public internal(set) var text: String
     /// Where it is in the text, in bytes.
-    var range: Range<Int>
+    public internal(set) var range: Range<Int>
     /// Whether a blank or a comment is before it.
     var spaced: Bool
 }

@@ -4,15 +4,12 @@
 import Core
 import Testing
 
-@Suite struct `Statements of a text` {
+@Suite struct `Statements that are run` {
     private func sources(_ text: String, _ language: StatementLanguage) throws -> [String] {
-        let script = try SQLScript(text, language)
-        let bytes = Array(text.utf8)
-        for statement in script.statements {
-            #expect(String(decoding: bytes[statement.range], as: UTF8.self) == statement.source)
-        }
-        #expect(script.statements.map(\.canonical) == StatementGuard.statements(text, type: language))
-        return script.statements.map(\.source)
+        let statements = try SQLStatement.read(text, language)
+        for statement in statements { #expect(statement.text(in: text) == statement.source) }
+        #expect(statements.map(\.canonical) == StatementGuard.statements(text, type: language))
+        return statements.map(\.source)
     }
 
     @Test func `are cut at semicolons outside quotes and comments, and keep their text`() throws {
@@ -32,8 +29,10 @@ import Testing
         #expect(
             try sources("/*!40101 SET NAMES utf8mb4 */;\nSELECT /*+ NO_ICP(t) */ 1;", .mysql)
                 == ["/*!40101 SET NAMES utf8mb4 */", "SELECT /*+ NO_ICP(t) */ 1"])
-        let error = #expect(throws: DeployError.self) { try SQLScript("SELECT 1 /*!50000 ; SELECT 2 */", .mysql) }
-        #expect(error?.message.hasPrefix("a version comment with a semicolon") == true)
+        let error = #expect(throws: DeployError.self) {
+            try SQLStatement.read("SELECT 1 /*!50000 ; SELECT 2 */", .mysql)
+        }
+        #expect(error?.message.hasPrefix("a version comment changes where") == true)
     }
 
     @Test func `are one where a stored program begins, whatever follows`() throws {
@@ -43,24 +42,24 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", "there is no statement"), (" ; -- x", "there is no statement"), ("SELECT 'x", "a quote is not closed"),
+        ("SELECT 'x", "a quote is not closed"),
         ("SELECT (1", "'(' is not closed"), ("SELECT 1)", "')' without '('"),
         ("DELETE FROM t -- \u{0}\n WHERE id = 1", "a NUL byte"),
         (String(repeating: " ", count: StatementGuard.maximumBytes) + "SELECT 1", "the text is over"),
     ])
     func `of a text that cannot be read are none`(text: String, message: String) throws {
         for language in [StatementLanguage.mysql, .postgres, .clickhouse] {
-            let error = #expect(throws: DeployError.self) { try SQLScript(text, language) }
-            #expect(error?.code == .invalidArgument && error?.message.hasPrefix(message) == true)
+            let error = #expect(throws: DeployError.self) { try SQLStatement.read(text, language) }
+            #expect(error?.message.hasPrefix(message) == true)
             #expect(StatementGuard.judge(text, type: language, mode: .audit).rule == "sql.syntax")
         }
-        #expect(throws: DeployError.self) { try SQLScript("SELECT 1", .mongo) }
+        #expect(throws: DeployError.self) { try SQLStatement.read("SELECT 1", .mongo) }
     }
 
     @Test func `that only read are told from those that change or lock`() throws {
         func check(_ language: StatementLanguage, _ text: String, _ isRead: Bool) throws {
-            let script = try SQLScript(text, language)
-            #expect(script.isRead == isRead, "\(language.rawValue): \(text)")
+            #expect(
+                try SQLStatement.read(text, language).allSatisfy(\.isRead) == isRead, "\(language.rawValue): \(text)")
         }
         for language in [StatementLanguage.mysql, .postgres, .clickhouse] {
             for text in [
@@ -92,11 +91,11 @@ import Testing
         for text in ["OPTIMIZE TABLE t", "ALTER TABLE t UPDATE a = 1 WHERE 1", "SYSTEM FLUSH LOGS"] {
             try check(.clickhouse, text, false)
         }
-        #expect(try SQLScript("(( select 1 ))", .mysql).statements.map(\.head) == ["SELECT"])
+        #expect(try SQLStatement.read("(( select 1 ))", .mysql).map(\.head) == ["SELECT"])
     }
 
     @Test func `can be written on one line, with the same meaning`() throws {
-        func line(_ text: String) throws -> String? { try SQLScript(text, .mysql).statements.first?.singleLine }
+        func line(_ text: String) throws -> String? { try SQLStatement.read(text, .mysql).first?.singleLine }
         #expect(
             try line("INSERT INTO t -- it's; \n VALUES /* ;\n */ ('a;\nb', \"c\\\n\", 'd\\\\\n')")
                 == #"INSERT INTO t VALUES ('a;\nb', "c\n", 'd\\\n')"#)

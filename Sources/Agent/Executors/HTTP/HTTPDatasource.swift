@@ -1,0 +1,234 @@
+// Tiangong Deploy
+// SPDX-License-Identifier: Apache-2.0
+
+import AsyncHTTPClient
+import Core
+import Glibc
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import NIOSSL
+import Synchronization
+
+/// A server that is spoken to over HTTP: where it is, whom to believe, who we are, and one client whose connections all its
+/// tasks share. Connections are made when they are needed and closed when they have been idle for a while.
+///
+/// It reads `url`, `user`, `password`, `ca-file` and `connect-timeout` of a datasource's settings; what else stands there is
+/// the caller's to read.
+final class HTTPDatasource: Sendable {
+    /// Where it is, without a slash at the end.
+    let url: String
+    /// Who we are there; nil for nobody.
+    let user: String?
+    /// Our password.
+    let password: SecretReference?
+
+    private let authorityFile: String?
+    private let connectTimeout: Double
+    private let idle: TimeAmount
+    private let client = Mutex(Client.none)
+
+    private enum Client {
+        case none
+        case open(HTTPClient)
+        case shut
+    }
+
+    /// Connections to one server; more than tasks that run at once and what they ask beside.
+    private static let connections = 8192
+
+    /// - Parameters:
+    ///   - node: The settings of this datasource.
+    ///   - idle: After how long an idle connection is closed; less than the server's own time.
+    /// - Throws: `invalid_argument` naming the setting.
+    init(_ node: inout SettingsNode, idle: TimeAmount = .seconds(60)) throws(DeployError) {
+        let text = try node.requiredText("url")
+        guard let address = HTTPAddress(text) else {
+            throw DeployError(
+                .invalidArgument, "\(node.path).url is not http://HOST[:PORT][/PATH] or https://...",
+                hint: "the account belongs in user and password")
+        }
+        url = address.text
+        user = try node.text("user")
+        password = try node.secret("password")
+        if password != nil, user == nil {
+            throw DeployError(.invalidArgument, "\(node.path).user is missing beside password")
+        }
+        if user?.contains(":") == true {
+            throw DeployError(.invalidArgument, "\(node.path).user contains ':', which HTTP cannot carry")
+        }
+        authorityFile = try node.path("ca-file")
+        if authorityFile != nil, !address.isSecure {
+            throw DeployError(.invalidArgument, "\(node.path).ca-file is of no use without https")
+        }
+        connectTimeout = try node.seconds("connect-timeout") ?? 10
+        guard connectTimeout > 0, connectTimeout <= 3600 else {
+            throw DeployError(.invalidArgument, "\(node.path).connect-timeout is not between 0 and 1h")
+        }
+        self.idle = idle
+    }
+
+    /// The secrets that its requests need.
+    var secrets: Set<SecretReference> { password.map { [$0] } ?? [] }
+
+    /// Sends one request and gives the answer once its head is there; the body is read as it comes, at the reader's pace.
+    ///
+    /// A task that is canceled closes the connection. Time limits are the caller's, but for that of connecting.
+    ///
+    /// - Parameters:
+    ///   - method: The method.
+    ///   - path: As it is sent, starting with `/`; it may have a query.
+    ///   - query: More of the query, as it is meant; encoded here.
+    ///   - headers: What else is sent.
+    ///   - body: The body.
+    ///   - secrets: The task's, for our password.
+    /// - Throws: `unreachable` when there is no connection, `unavailable` when it broke, `canceled`.
+    func request(
+        _ method: HTTPMethod, _ path: String, query: [(name: String, value: String)] = [],
+        headers: HTTPHeaders = [:], body: HTTPClientRequest.Body? = nil, secrets: TaskSecrets
+    ) async throws(DeployError) -> HTTPClientResponse {
+        var request = HTTPClientRequest(url: url + path + HTTPAddress.query(query, after: path))
+        request.method = method
+        request.headers = headers
+        request.headers.replaceOrAdd(name: "User-Agent", value: "tiangong/\(ProtocolVersion.product)")
+        if let authorization = try authorization(secrets) {
+            request.headers.replaceOrAdd(name: "Authorization", value: authorization)
+        }
+        request.body = body
+        let client = try open()
+        do {
+            return try await client.execute(request, deadline: .distantFuture)
+        } catch {
+            throw failure(error)
+        }
+    }
+
+    /// The next part of an answer's body; nil at its end. Throws as ``request(_:_:query:headers:body:secrets:)``.
+    func next(_ iterator: inout HTTPClientResponse.Body.AsyncIterator) async throws(DeployError) -> ByteBuffer? {
+        do {
+            return try await iterator.next()
+        } catch {
+            throw failure(error)
+        }
+    }
+
+    /// The start of an answer's body, at most so many bytes; the rest is not read.
+    func start(of body: HTTPClientResponse.Body, upTo limit: Int = 65_536) async throws(DeployError) -> ByteBuffer {
+        var iterator = body.makeAsyncIterator()
+        var start = ByteBuffer()
+        while start.readableBytes < limit, let part = try await next(&iterator) { start.writeImmutableBuffer(part) }
+        return start.readSlice(length: min(limit, start.readableBytes)) ?? start
+    }
+
+    /// Closes all connections; what is asked afterwards fails.
+    func shutDown() async {
+        let open = client.withLock { state -> HTTPClient? in
+            defer { state = .shut }
+            if case .open(let client) = state { return client }
+            return nil
+        }
+        try? await open?.shutdown()
+    }
+
+    /// Basic authentication, from the user and the password; nil without a user.
+    private func authorization(_ secrets: TaskSecrets) throws(DeployError) -> String? {
+        guard let user else { return nil }
+        let password = try password.map { reference throws(DeployError) in try secrets.secret(reference).reveal() }
+        return "Basic " + Base64.encode(Array("\(user):".utf8) + (password ?? []))
+    }
+
+    // MARK: The client
+
+    private func open() throws(DeployError) -> HTTPClient {
+        try client.withLock { state throws(DeployError) -> HTTPClient in
+            switch state {
+            case .open(let client): return client
+            case .shut: throw DeployError(.unavailable, "the agent is stopping")
+            case .none:
+                let client = HTTPClient(
+                    eventLoopGroup: MultiThreadedEventLoopGroup.singleton, configuration: try configuration())
+                state = .open(client)
+                return client
+            }
+        }
+    }
+
+    private func configuration() throws(DeployError) -> HTTPClient.Configuration {
+        var tls = TLSConfiguration.makeClientConfiguration()
+        tls.minimumTLSVersion = .tlsv12
+        if let authorityFile {
+            do {
+                tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(authorityFile))
+            } catch {
+                throw DeployError(
+                    .unreachable, "ca-file \(authorityFile) cannot be used: \(error)",
+                    hint: "it holds the certificates of the server's authority in PEM")
+            }
+        }
+        var pool = HTTPClient.Configuration.ConnectionPool(
+            idleTimeout: idle, concurrentHTTP1ConnectionsPerHostSoftLimit: Self.connections)
+        pool.retryConnectionEstablishment = false
+        let connect = TimeAmount.nanoseconds(Int64(connectTimeout * 1e9))
+        var configuration = HTTPClient.Configuration(
+            tlsConfiguration: tls, redirectConfiguration: .disallow, timeout: .init(connect: connect),
+            connectionPool: pool, decompression: .disabled)
+        configuration.httpVersion = .http1Only
+        configuration.http1_1ConnectionDebugInitializer = { channel in Self.keepAlive(channel) }
+        return configuration
+    }
+
+    /// A server whose host is gone answers nothing, for ever: its kernel is asked now and then.
+    private static func keepAlive(_ channel: any Channel) -> EventLoopFuture<Void> {
+        let options: [(NIOBSDSocket.OptionLevel, NIOBSDSocket.Option, SocketOptionValue)] = [
+            (.socket, .so_keepalive, 1),
+            (.tcp, .init(rawValue: TCP_KEEPIDLE), 30), (.tcp, .init(rawValue: TCP_KEEPINTVL), 10),
+            (.tcp, .init(rawValue: TCP_KEEPCNT), 3),
+        ]
+        let settings = options.map { level, name, value in
+            channel.setOption(ChannelOptions.Types.SocketOption(level: level, name: name), value: value)
+        }
+        return EventLoopFuture.andAllComplete(settings, on: channel.eventLoop)
+    }
+
+    // MARK: Errors
+
+    /// What an error of the client means, in a sentence.
+    func failure(_ error: any Error) -> DeployError {
+        let text = String(describing: error)
+        switch error {
+        case let error as DeployError: return error
+        case is CancellationError: return DeployError(.canceled, "canceled on request")
+        case let error as NIOConnectionError:
+            let cause = error.connectionErrors.first.map { String(describing: $0.error) } ?? "its name is not known"
+            return DeployError(.unreachable, "\(url) cannot be reached: \(cause)")
+        case is NIOSSLError where text.lowercased().contains("certificate"), is NIOSSLExtraError:
+            return DeployError(
+                .unreachable, "\(url): the server's certificate is not trusted (\(text))",
+                hint: "ca-file names the certificate of its authority")
+        case is NIOSSLError, is BoringSSLError:
+            return DeployError(.unreachable, "\(url): no TLS with the server (\(text))")
+        case let error as HTTPClientError: return failure(error)
+        case is ChannelError, is IOError: return broken
+        default: return DeployError(.unavailable, "\(url): \(text)")
+        }
+    }
+
+    private func failure(_ error: HTTPClientError) -> DeployError {
+        switch error {
+        case .cancelled: return DeployError(.canceled, "canceled on request")
+        case .connectTimeout, .tlsHandshakeTimeout:
+            return DeployError(.unreachable, "\(url) did not answer within \(connectTimeout) s")
+        case .remoteConnectionClosed: return broken
+        default: return DeployError(.unavailable, "\(url): \(error)")
+        }
+    }
+
+    private var broken: DeployError {
+        DeployError(.unavailable, "\(url) closed the connection before its answer was complete")
+    }
+}
+
+extension DeployError {
+    /// The same as the reason why work could not begin.
+    var asStartFailure: DeployError { DeployError(.startFailed, message, hint: hint) }
+}
