@@ -47,7 +47,8 @@ class MariaDB(Server):
                 f"--port={self.port}", "--bind-address=127.0.0.1", f"--pid-file={self.directory}/pid",
                 "--character-set-server=utf8mb4", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M",
                 "--innodb-log-file-size=16M", "--innodb-doublewrite=0", "--skip-name-resolve", "--performance-schema=0",
-                f"--log-bin={self.directory}/binlog", "--binlog-format=ROW", "--server-id=1", *self.options]
+                f"--log-bin={self.directory}/binlog", "--binlog-format=ROW", "--server-id=1", "--max-allowed-packet=256M",
+                *self.options]
 
     def is_ready(self):
         try:

@@ -25,11 +25,17 @@ struct GoInceptionWork: Sendable {
         let grace = context.grace
         let stop = MySQLStop()
         let began = ContinuousClock.now
-        let tally = try await OrderlyStop.run(grace: grace) {
-            stop.request()
-            await DirectWork.kill("kill \(id)", server, password, within: grace())
-        } work: { () throws(DeployError) in
-            try await answer(request, connection, password)
+        let tally: GoInceptionTally
+        do throws(DeployError) {
+            tally = try await OrderlyStop.run(grace: grace) {
+                stop.request()
+                await DirectWork.kill("kill \(id)", server, password, within: grace())
+            } work: { () throws(DeployError) in
+                try await answer(request, connection, password)
+            }
+        } catch {
+            if stop.isRequested { note("goInception did not stop in time; what it was executing then may go on") }
+            throw error
         }
         var result = tally.result
         result["duration"] = .number((began.duration(to: .now) / .milliseconds(1)).rounded() / 1000)
