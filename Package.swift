@@ -142,7 +142,8 @@ let package = Package(
             name: "CloudTests",
             dependencies: ["Cloud", "TestSupport", .product(name: "GRDB", package: "GRDB.swift")],
             swiftSettings: settings),
-        .testTarget(name: "AgentTests", dependencies: ["Agent", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "AgentTests", dependencies: ["Agent", "CMariaDB", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "TUITests", dependencies: ["TUI", "TestSupport"], exclude: ["Screens"], swiftSettings: settings),
     ]

@@ -42,6 +42,7 @@ struct ExecutorFactory {
         case .file: return try FileExecutor(node, own: own, cloud: cloud)
         case .postgres: return try PostgresExecutor(node)
         case .clickhouse: return try ClickHouseExecutor(node)
+        case .mysql: return try MySQLExecutor(node)
         default: throw DeployError(.unsupported, "\(node.path): not built yet")
         }
     }

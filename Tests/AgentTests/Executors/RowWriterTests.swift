@@ -70,6 +70,41 @@ import Testing
         #expect(write(.table, limit: 2).hasSuffix("... truncated: 2 of 3 rows shown\n"))
     }
 
+    @Test func `stay JSON when a server calls something JSON that is none, or a number`() throws {
+        func line(_ bytes: [UInt8], _ kind: RowKind) -> String {
+            let sink = Sink()
+            var rows = RowWriter(sink.output, format: .jsonl, limit: 9)
+            rows.begin([.init(name: "a", kind: kind)])
+            if rows.beginRow() {
+                bytes.withUnsafeBytes { rows.field($0) }
+                rows.endRow()
+            }
+            rows.end()
+            return sink.written
+        }
+        for text in [
+            #"{"a":[1,-0.5e+3,true,null,"\u00e9\n"],"b":{}}"#, " [ ] ", "0", #""x""#, "\n{\"天\":1}",
+        ] {
+            #expect(line(Array(text.utf8), .json) == "{\"a\":\(text.replacing("\n", with: " "))}\n", "\(text)")
+        }
+        let deep = String(repeating: "[", count: 5000) + String(repeating: "]", count: 5000)
+        for text in [
+            "", "{", "{}}", #"{"a"}"#, "[1,]", "01", "1.", "-", "nul", "tru e", #""x"#, "\"\u{1}\"", #""\x""#, "'a'",
+            "NaN",
+            deep, "1 2", #"{"a":1,}"#, "\"},{\"",
+        ] {
+            #expect(try JSONValue(text: line(Array(text.utf8), .json)).objectValue?["a"] == .string(text), "\(text)")
+        }
+        #expect(line([0x22, 0xFF, 0x22], .json) == #"{"a":{"base64":"Iv8i"}}"# + "\n")
+        for text in ["1,\"b\":2", "007", "1.", "+1", "0x1", "", "-", "1e", " 1", "Infinity"] {
+            #expect(line(Array(text.utf8), .number) == "{\"a\":\(JSONValue.string(text).text)}\n", "\(text)")
+        }
+        for text in ["-1", "0", "18446744073709551615", "1.5e+300", "-0.0"] {
+            #expect(line(Array(text.utf8), .number) == "{\"a\":\(text)}\n")
+        }
+        #expect(line(Array("true,\"b\":1".utf8), .boolean) == #"{"a":"true,\"b\":1"}"# + "\n")
+    }
+
     @Test func `name two columns of one name apart in JSON`() {
         let sink = Sink()
         var rows = RowWriter(sink.output, format: .jsonl, limit: 9)

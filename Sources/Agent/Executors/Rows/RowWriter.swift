@@ -102,11 +102,12 @@ struct RowWriter {
         return true
     }
 
-    /// The next field of a row, as text in UTF-8 (as bytes for `binary`); nil is NULL. A text that is not UTF-8 is written as
-    /// what it is: bytes.
+    /// The next field of a row, as text in UTF-8 (as bytes for `binary`); nil is NULL. What is not what it is called is written
+    /// as what it is: a number that is none as a text, a text that is not UTF-8 as bytes.
     mutating func field(_ bytes: UnsafeRawBufferPointer?, as kind: RowKind? = nil) {
         defer { cell += 1 }
-        let kind = kind ?? (cell < columns.count ? columns[cell].kind : .text)
+        var kind = kind ?? (cell < columns.count ? columns[cell].kind : .text)
+        if let bytes { kind = kind.checked(bytes, isJSON: format == .jsonl) }
         switch format {
         case .jsonl: jsonField(bytes, kind)
         case .table where isAligned: alignedCell(bytes, kind)

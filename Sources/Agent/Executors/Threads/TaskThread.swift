@@ -26,7 +26,7 @@ final class TaskThread: TaskExecutor {
         _ body: @escaping @Sendable () async throws(DeployError) -> Value
     ) async throws(DeployError) -> Value {
         let thread = TaskThread()
-        guard WorkThread.start({ thread.work() }) else {
+        guard WorkThread.detach({ thread.work() }) else {
             throw DeployError(.unavailable, "this host has no thread left", hint: "run fewer tasks at once")
         }
         defer { thread.end() }

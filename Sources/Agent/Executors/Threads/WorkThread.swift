@@ -18,19 +18,14 @@ enum WorkThread {
     ) async throws(DeployError) -> Value {
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { (continuation: CheckedContinuation<Result<Value, DeployError>, Never>) in
-                let isStarted = start {
+                let isStarted = detach {
                     do throws(DeployError) {
                         continuation.resume(returning: .success(try body()))
                     } catch {
                         continuation.resume(returning: .failure(error))
                     }
                 }
-                if !isStarted {
-                    continuation.resume(
-                        returning: .failure(
-                            DeployError(
-                                .unavailable, "this host has no thread left", hint: "run fewer tasks at once")))
-                }
+                if !isStarted { continuation.resume(returning: .failure(exhausted)) }
             }
         } onCancel: {
             onCancel()
@@ -38,16 +33,19 @@ enum WorkThread {
         return try result.get()
     }
 
-    /// Runs a body on a new thread that nobody waits for; false when there is no thread to be had. It must end by itself.
-    static func detach(_ body: @escaping @Sendable () -> Void) -> Bool { start(Job(body)) }
-
-    private final class Job {
-        let body: () -> Void
-        init(_ body: @escaping () -> Void) { self.body = body }
+    /// What is thrown when there is no thread to be had.
+    static var exhausted: DeployError {
+        DeployError(.unavailable, "this host has no thread left", hint: "run fewer tasks at once")
     }
 
-    /// Runs a body on a new thread; false when there is none to be had.
-    static func start(_ body: @escaping @Sendable () -> Void) -> Bool {
+    private final class Job {
+        let body: @Sendable () -> Void
+        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    }
+
+    /// Runs a body on a new thread that nobody waits for: it must end by itself. False when there is no thread to be had.
+    static func detach(_ body: @escaping @Sendable () -> Void) -> Bool {
+        let job = Job(body)
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
         defer { pthread_attr_destroy(&attributes) }

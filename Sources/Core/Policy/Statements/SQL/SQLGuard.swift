@@ -31,12 +31,12 @@ struct SQLGuard {
             guard versions.count <= Self.versions else {
                 return .unreadable("sql.conditional", 0, "more than \(Self.versions) kinds of version comments")
             }
-            var report = judged(tokens, bytes, dialect, nesting)
+            var report = try judged(tokens, bytes, dialect, nesting)
             var known = Set(report.statements)
             for choice in 1..<(1 << versions.count) {
                 let skipped = Set(versions.indices.filter { choice & (1 << $0) != 0 }.map { versions[$0] })
                 var lexer = SQLLexer(bytes, dialect, skipped: skipped)
-                let other = judged(try lexer.run(), bytes, dialect, nesting)
+                let other = try judged(try lexer.run(), bytes, dialect, nesting)
                 report.findings += other.findings
                 report.statements += other.statements.filter { known.insert($0).inserted }
             }
@@ -48,33 +48,17 @@ struct SQLGuard {
 
     private static func judged(
         _ tokens: [SQLToken], _ bytes: [UInt8], _ dialect: SQLDialect, _ nesting: Int
-    ) -> StatementReport {
-        let closing: [Int]
-        do throws(SQLLexicalError) {
-            closing = try brackets(tokens)
-        } catch {
-            return .unreadable(error.rule, error.position, error.message)
+    ) throws(SQLLexicalError) -> StatementReport {
+        var reader = try SQLGuard(tokens, bytes, dialect, nesting: nesting)
+        for range in reader.statements() {
+            reader.report.statements.append(reader.canonical(range))
+            reader.statement(range)
         }
-        var ends = Array(repeating: tokens.count, count: tokens.count)
-        var outer: [Int] = [tokens.count]
-        for (index, token) in tokens.enumerated().reversed() {
-            let isSymbol = token.kind == .symbol
-            if isSymbol, token.text == ";" { outer[outer.count - 1] = index }
-            if isSymbol, token.text == ")" {
-                outer.append(index)
-            } else if isSymbol, token.text == "(", outer.count > 1 {
-                outer.removeLast()
-            }
-            ends[index] = outer[outer.count - 1]
-        }
-        var reader = SQLGuard(
-            dialect: dialect, tokens: tokens, closing: closing, ends: ends, bytes: bytes, nesting: nesting)
-        reader.run()
         return reader.report
     }
 
-    /// For each opening bracket, the index of its closing one; every other token stands for itself.
-    static func brackets(_ tokens: [SQLToken]) throws(SQLLexicalError) -> [Int] {
+    /// Finds brackets that belong together; throws when there are some that do not.
+    init(_ tokens: [SQLToken], _ bytes: [UInt8], _ dialect: SQLDialect, nesting: Int = 0) throws(SQLLexicalError) {
         var closing = Array(tokens.indices)
         var open: [Int] = []
         for (index, token) in tokens.enumerated() where token.kind == .symbol {
@@ -92,19 +76,29 @@ struct SQLGuard {
         if let start = open.last {
             throw SQLLexicalError(position: tokens[start].range.lowerBound, message: "'(' is not closed")
         }
-        return closing
-    }
-
-    private mutating func run() {
-        for range in ranges {
-            report.statements.append(canonical(range))
-            statement(range)
+        var ends = Array(repeating: tokens.count, count: tokens.count)
+        var outer: [Int] = [tokens.count]
+        for (index, token) in tokens.enumerated().reversed() {
+            let isSymbol = token.kind == .symbol
+            if isSymbol, token.text == ";" { outer[outer.count - 1] = index }
+            if isSymbol, token.text == ")" {
+                outer.append(index)
+            } else if isSymbol, token.text == "(", outer.count > 1 {
+                outer.removeLast()
+            }
+            ends[index] = outer[outer.count - 1]
         }
+        self.dialect = dialect
+        self.tokens = tokens
+        self.closing = closing
+        self.ends = ends
+        self.bytes = bytes
+        self.nesting = nesting
     }
 
-    /// The tokens of each statement.
-    var ranges: [Range<Int>] {
-        var ranges: [Range<Int>] = []
+    /// The tokens of each statement, without the semicolons between them.
+    func statements() -> [Range<Int>] {
+        var statements: [Range<Int>] = []
         var start = 0
         while start < tokens.count {
             if symbol(start, ";") {
@@ -115,18 +109,10 @@ struct SQLGuard {
             while end < tokens.count, !symbol(end, ";") { end += 1 }
             // The body of a stored program holds semicolons of its own: all the rest belongs to it.
             if isRoutine(start..<end), dialect != .clickhouse, hasBody(start..<end) { end = tokens.count }
-            ranges.append(start..<end)
+            statements.append(start..<end)
             start = end
         }
-        return ranges
-    }
-
-    /// For ``ranges`` alone.
-    static func splitter(
-        _ tokens: [SQLToken], _ bytes: [UInt8], _ dialect: SQLDialect
-    ) throws(SQLLexicalError) -> SQLGuard {
-        SQLGuard(
-            dialect: dialect, tokens: tokens, closing: try brackets(tokens), ends: [], bytes: bytes, nesting: 0)
+        return statements
     }
 
     /// Whether a definition goes on behind its first semicolon.
@@ -134,7 +120,8 @@ struct SQLGuard {
         dialect == .mysql || range.contains { word($0, "BEGIN") && word($0 + 1, "ATOMIC") }
     }
 
-    private func canonical(_ range: Range<Int>) -> String {
+    /// Its tokens as they are written, with one blank where there were any blanks or comments.
+    func canonical(_ range: Range<Int>) -> String {
         var result = ""
         for index in range {
             if index > range.lowerBound, tokens[index].spaced { result += " " }

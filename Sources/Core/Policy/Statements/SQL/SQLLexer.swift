@@ -15,6 +15,9 @@ struct SQLLexer {
     private var tokens: [SQLToken] = []
     /// The versions that were seen.
     private(set) var versions: Set<String> = []
+    /// Where version comments are that were read as code, in bytes.
+    private(set) var conditional: [Range<Int>] = []
+    private var conditionalStart = 0
 
     init(_ bytes: [UInt8], _ dialect: SQLDialect, skipped: Set<String> = []) {
         self.bytes = bytes
@@ -24,6 +27,8 @@ struct SQLLexer {
 
     /// All tokens.
     mutating func run() throws(SQLLexicalError) -> [SQLToken] {
+        // A client library may end the text there: what is behind it would be judged and not sent.
+        if let place = bytes.firstIndex(of: 0) { throw error("a NUL byte", place) }
         while let byte = peek {
             if try blankOrComment(byte) {
                 spaced = true
@@ -57,6 +62,7 @@ struct SQLLexer {
         case UInt8(ascii: "*") where at(1) == UInt8(ascii: "/") && inVersionComment:
             inVersionComment = false
             index += 2
+            conditional.append(conditionalStart..<index)
             return true
         default: return false
         }
@@ -87,6 +93,7 @@ struct SQLLexer {
             index = start + marker + digits.count
             if version.isEmpty || !skipped.contains(version) {
                 inVersionComment = true
+                conditionalStart = start
                 return
             }
         } else {
@@ -263,7 +270,6 @@ struct SQLLexer {
                 content.append(Self.unescaped(next))
                 index += 2
             } else {
-                if byte == 0 { throw error("a NUL byte", index) }
                 content.append(byte)
                 index += 1
             }
