@@ -110,7 +110,7 @@ import Testing
 
     @Test func theExitTableIsTheManuals() {
         let expected: [ErrorCode: Int32] = [
-            .invalidArgument: 2, .tooLarge: 2, .startFailed: 3, .timedOut: 3, .canceled: 3, .expired: 3,
+            .invalidArgument: 2, .tooLarge: 2, .startFailed: 3, .taskFailed: 3, .timedOut: 3, .canceled: 3, .expired: 3,
             .interrupted: 3,
             .unauthenticated: 4, .forbidden: 5, .policyDenied: 5, .notFound: 6, .ambiguous: 6, .unreachable: 7,
             .unavailable: 7, .stillRunning: 8, .conflict: 9,
