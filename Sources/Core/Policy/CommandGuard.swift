@@ -47,8 +47,8 @@ public struct CommandGuard: Sendable {
             verdict = shell(spec)
         } else if let language = StatementLanguage(rawValue: spec.type) {
             verdict = StatementGuard.judge(
-                spec.command, type: language, lifted: Set(policy.statements), allow: allow, deny: deny,
-                mode: policy.mode)
+                spec.command, type: language, database: spec.params["database"]?.stringValue,
+                lifted: Set(policy.statements), allow: allow, deny: deny, mode: policy.mode)
         } else {
             verdict = WorkGuard.judge(spec, allow: allow, deny: deny, mode: policy.mode)
         }
