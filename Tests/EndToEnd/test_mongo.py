@@ -49,7 +49,14 @@ def members(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def agent(site, mongo, secured, members, tmp_path_factory):
+def greedy(tmp_path_factory):
+    """A server that would have its clients take room for very large messages."""
+    with MongoDB(tmp_path_factory.mktemp("greedy"), hello={"maxMessageSizeBytes": 2_000_000_000}) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def agent(site, mongo, secured, members, greedy, tmp_path_factory):
     server, authority = secured
     stranger = tmp_path_factory.mktemp("stranger") / "ca.pem"
     stranger.write_text(Authority().pem())
@@ -66,6 +73,7 @@ def agent(site, mongo, secured, members, tmp_path_factory):
         "anonymous": {"uri": f"mongodb://127.0.0.1:{server.port}/", "tls": "verify", "ca-file": str(authority)},
         "nowhere": {"hosts": [f"127.0.0.1:{free_port()}"]},
         "nameless": {"uri": "mongodb://no-such-host.invalid/"},
+        "greedy": {"uri": greedy.uri},
         "silent": {"hosts": ["192.0.2.1:27017"], "connect-timeout": "1s"},
         "set": {"uri": f"mongodb://127.0.0.1:{members[0].port},127.0.0.1:{members[1].port}/?replicaSet=rs0"},
     }}})
@@ -141,7 +149,8 @@ def test_documents_are_a_table_for_people(run, shop):
 def test_documents_too_wide_for_a_table_are_indented(run, shop):
     shop.wide.insert_one({"_id": 1, "text": "x" * 200, "below": {"list": [], "n": 1}})
     done = run({"find": "wide"})
-    assert done.out == '{\n  "_id": 1,\n  "text": "' + "x" * 200 + '",\n  "below": {\n    "list": [],\n    "n": 1\n  }\n}\n(1 document)\n'
+    assert done.out == ('{\n  "_id": 1,\n  "text": "' + "x" * 200
+                        + '",\n  "below": {\n    "list": [],\n    "n": 1\n  }\n}\n(1 document)\n')
 
 
 def test_a_million_documents_stream_in_little_memory(site, run, agent):
@@ -154,7 +163,8 @@ def test_a_million_documents_stream_in_little_memory(site, run, agent):
         most = max(most, agent.memory())
     work.link.close()
     assert task["state"] == "succeeded" and task["result"]["documents"] == 1_000_000
-    expected = sum(len(f'{{ "_id" : {i}, "name" : "row {i}", "value" : {i * 0.5}, "天" : "工" }}\n'.encode()) for i in range(1_000_000))
+    line = '{{ "_id" : {0}, "name" : "row {0}", "value" : {1}, "天" : "工" }}\n'
+    expected = sum(len(line.format(i, i * 0.5).encode()) for i in range(1_000_000))
     assert abs(work.bytes - expected) <= 16 and most - before < 64 << 20, (work.bytes, expected, most - before)
 
 
@@ -286,7 +296,8 @@ def test_a_command_may_read_from_a_secondary(run, members):
 
 def test_the_guard_refuses_before_anything_runs(site, run, agent, shop):
     shop.a.insert_one({"_id": 1})
-    for command, rule in (({"drop": "a"}, "mongo.drop"), ({"aggregate": "a", "pipeline": [{"$out": "b"}], "cursor": {}}, "mongo.out"),
+    for command, rule in (({"drop": "a"}, "mongo.drop"),
+                          ({"aggregate": "a", "pipeline": [{"$out": "b"}], "cursor": {}}, "mongo.out"),
                           ({"find": "a", "filter": {"$where": "1"}}, "mongo.javascript"), ({"fnord": 1}, "mongo.unknown"),
                           ('{"find": "a", "find": "b"}', "mongo.syntax"),
                           ({"find": "a", "lsid": {"id": 1}, "startTransaction": True}, "mongo.syntax")):
@@ -333,6 +344,7 @@ def test_an_account_over_tls(run, secured):
     ("plain", "cannot be reached: "),
     ("nowhere", "cannot be reached: 127.0.0.1:PORT: Connection refused"),
     ("nameless", "cannot be reached: no-such-host.invalid:27017: its name is not known"),
+    ("greedy", "announces messages over 48000000 bytes"),
     ("silent", "cannot be reached: 192.0.2.1:27017: "),
 ])
 def test_work_that_cannot_begin_says_why(run, source, message):
@@ -376,7 +388,8 @@ def slow(mongo, command):
 def running(mongo, name):
     """Waits until the server runs a command of a task, and gives what it shows of it."""
     def found():
-        return [op for op in mongo.operations() if next(iter(op["command"])) == name and str(op["command"].get("comment", "")).startswith("tiangong ")]
+        return [op for op in mongo.operations() if next(iter(op["command"])) == name
+                and str(op["command"].get("comment", "")).startswith("tiangong ")]
     return until(found, 20, f"{name} runs")[0]
 
 

@@ -35,6 +35,7 @@ struct ExecutorFactory {
         case .shell:
             try node.finish()
             return ShellExecutor(hostNamespaces: hostNamespaces)
+        case .elasticsearch: return try ElasticsearchExecutor(node, logger: logger)
         case .mongo: return try MongoExecutor(node, logger: logger)
         default: throw DeployError(.unsupported, "\(node.path): not built yet")
         }

@@ -38,7 +38,7 @@ import Testing
         var output = ByteBuffer()
         let bytes = Array(Self.text.utf8)
         for start in stride(from: 0, to: bytes.count, by: length) {
-            layout.take(bytes[start..<min(start + length, bytes.count)], into: &output)
+            layout.take(ByteBuffer(bytes: bytes[start..<min(start + length, bytes.count)]), into: &output)
         }
         #expect(String(buffer: output) == JSONLayout.text(Self.text, .indented))
     }

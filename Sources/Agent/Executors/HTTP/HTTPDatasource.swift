@@ -23,8 +23,10 @@ final class HTTPDatasource: Sendable {
     /// Our password.
     let password: SecretReference?
 
+    /// Seconds that connecting may take.
+    let connectTimeout: Double
+
     private let authorityFile: String?
-    private let connectTimeout: Double
     private let idle: TimeAmount
     private let client = Mutex(Client.none)
 
@@ -39,10 +41,11 @@ final class HTTPDatasource: Sendable {
 
     /// - Parameters:
     ///   - node: The settings of this datasource.
+    ///   - url: Where it is, when that is not the setting `url` alone.
     ///   - idle: After how long an idle connection is closed; less than the server's own time.
     /// - Throws: `invalid_argument` naming the setting.
-    init(_ node: inout SettingsNode, idle: TimeAmount = .seconds(60)) throws(DeployError) {
-        let text = try node.requiredText("url")
+    init(_ node: inout SettingsNode, url other: String? = nil, idle: TimeAmount = .seconds(60)) throws(DeployError) {
+        let text = if let other { other } else { try node.requiredText("url") }
         guard let address = HTTPAddress(text) else {
             throw DeployError(
                 .invalidArgument, "\(node.path).url is not http://HOST[:PORT][/PATH] or https://...",
@@ -192,6 +195,8 @@ final class HTTPDatasource: Sendable {
 
     // MARK: Errors
 
+    private static let unreachable: Set<Int32> = [ECONNREFUSED, EHOSTUNREACH, EHOSTDOWN, ENETUNREACH, ENETDOWN]
+
     /// What an error of the client means, in a sentence.
     func failure(_ error: any Error) -> DeployError {
         let text = String(describing: error)
@@ -208,7 +213,9 @@ final class HTTPDatasource: Sendable {
         case is NIOSSLError, is BoringSSLError:
             return DeployError(.unreachable, "\(url): no TLS with the server (\(text))")
         case let error as HTTPClientError: return failure(error)
-        case is ChannelError, is IOError: return broken
+        case let error as IOError where Self.unreachable.contains(error.errnoCode):
+            return DeployError(.unreachable, "\(url) cannot be reached: \(String(cString: strerror(error.errnoCode)))")
+        case HTTPParserError.invalidEOFState, is ChannelError, is IOError: return broken
         default: return DeployError(.unavailable, "\(url): \(text)")
         }
     }

@@ -38,9 +38,11 @@ struct MongoExecutor: Executor {
             deadline: context.spec.timeout.map { ContinuousClock.now + .seconds($0) })
         guard let connection = try await connect(source, context) else { return ExecutionOutcome() }
         await context.onStart(nil)
+        // Taken now: the connection forgets its session on the thread of the work.
+        let session = connection.sessionID
         let report = try await OrderlyStop.run(grace: context.grace) {
             work.stop.set()
-            await kill(work.comment, connection.sessionID, source, context)
+            await kill(work.comment, session, source, context)
         } work: { () async throws(DeployError) -> MongoWork.Report in
             try await WorkThread.run {
                 let report = work.perform(connection)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """MongoDB as a process of a test: the stand-in, since there is no server to install."""
 
+import json
 import pathlib
 import sys
 
@@ -13,9 +14,9 @@ from .server import Server
 class MongoDB(Server):
     name = "mongodb"
 
-    def __init__(self, directory, user=None, password=None, tls=None, replica_set=None):
+    def __init__(self, directory, user=None, password=None, tls=None, replica_set=None, hello=None):
         super().__init__(directory)
-        self.user, self.password, self.tls, self.replica_set = user, password, tls, replica_set
+        self.user, self.password, self.tls, self.replica_set, self.hello = user, password, tls, replica_set, hello
 
     def command(self):
         program = pathlib.Path(__file__).parent / "standins" / "mongodb.py"
@@ -26,6 +27,8 @@ class MongoDB(Server):
             words += ["--tls", *self.tls]
         if self.replica_set:
             words += ["--set", *self.replica_set]
+        if self.hello:
+            words += ["--hello", json.dumps(self.hello)]
         return words
 
     @property

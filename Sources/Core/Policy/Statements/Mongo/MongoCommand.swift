@@ -38,7 +38,9 @@ public struct MongoCommand: Sendable, Hashable {
     }
 
     init(_ node: JSONNode, _ position: Int) throws(JSONTextError) {
-        guard let members = node.members, let first = members.first, !first.name.hasPrefix("$") else {
+        guard let members = node.members, let first = members.first, first.name != "$db",
+            first.name != "$readPreference"
+        else {
             throw JSONTextError(
                 position: position, message: "a command is an object whose first member names it")
         }

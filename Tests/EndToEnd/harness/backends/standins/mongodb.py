@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stand-in for MongoDB: the wire protocol is mockupdb's, storage and queries are mongomock's.
 
-usage: mongodb.py PORT [--user NAME:PASSWORD] [--tls CERTIFICATE KEY] [--set NAME PRIMARY SECONDARY]
+usage: mongodb.py PORT [--user NAME:PASSWORD] [--tls CERTIFICATE KEY] [--set NAME PRIMARY SECONDARY] [--hello JSON]
 
 What a server has beside that is here: cursors, operations that can be listed and killed, time limits, SCRAM-SHA-256, TLS,
 the handshake of a replica set, `failCommand`. Of every database a collection `series_N` holds N documents that are made as
@@ -11,6 +11,7 @@ they are read. There are no transactions and no change streams."""
 import argparse
 import datetime
 import itertools
+import json
 import select
 import socket
 import ssl
@@ -169,7 +170,7 @@ class Server:
                       "setVersion": 1, "isWritablePrimary": is_primary, "ismaster": is_primary, "secondary": not is_primary}
         if command.get("saslSupportedMechs"):
             reply["saslSupportedMechs"] = ["SCRAM-SHA-256"]
-        return reply
+        return reply | self.options.hello
 
     do_isMaster = do_hello
 
@@ -486,6 +487,7 @@ def main():
     parser.add_argument("--user")
     parser.add_argument("--tls", nargs=2)
     parser.add_argument("--set", nargs=3)
+    parser.add_argument("--hello", type=json.loads, default={})
     options = parser.parse_args()
     Door(Server(options), options).run()
     print("ready", flush=True)
