@@ -43,6 +43,8 @@ struct ExecutorFactory {
         case .postgres: return try PostgresExecutor(node)
         case .clickhouse: return try ClickHouseExecutor(node)
         case .mysql: return try MySQLExecutor(node)
+        case .elasticsearch: return try ElasticsearchExecutor(node, logger: logger)
+        case .mongo: return try MongoExecutor(node, logger: logger)
         default: throw DeployError(.unsupported, "\(node.path): not built yet")
         }
     }

@@ -57,7 +57,8 @@ public struct CommandGuard: Sendable {
     private func statements(_ spec: TaskSpec, _ language: StatementLanguage) -> GuardVerdict {
         func judge(_ text: String) -> GuardVerdict {
             StatementGuard.judge(
-                text, type: language, lifted: Set(policy.statements), allow: allow, deny: deny, mode: policy.mode)
+                text, type: language, database: spec.params["database"]?.stringValue,
+                lifted: Set(policy.statements), allow: allow, deny: deny, mode: policy.mode)
         }
         var verdict = judge(spec.command)
         // A setting beside the statements does what SET would do before them.

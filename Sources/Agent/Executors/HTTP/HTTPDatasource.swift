@@ -23,8 +23,10 @@ final class HTTPDatasource: Sendable {
     /// Our password.
     let password: SecretReference?
 
+    /// Seconds that connecting may take.
+    let connectTimeout: Double
+
     private let authorityFile: String?
-    private let connectTimeout: Double
     private let idle: TimeAmount
     private let client = Mutex(Client.none)
 
@@ -39,10 +41,11 @@ final class HTTPDatasource: Sendable {
 
     /// - Parameters:
     ///   - node: The settings of this datasource.
+    ///   - url: Where it is, when that is not the setting `url` alone.
     ///   - idle: After how long an idle connection is closed; less than the server's own time.
     /// - Throws: `invalid_argument` naming the setting.
-    init(_ node: inout SettingsNode, idle: TimeAmount = .seconds(60)) throws(DeployError) {
-        let text = try node.requiredText("url")
+    init(_ node: inout SettingsNode, url other: String? = nil, idle: TimeAmount = .seconds(60)) throws(DeployError) {
+        let text = if let other { other } else { try node.requiredText("url") }
         guard let address = HTTPAddress(text) else {
             throw DeployError(
                 .invalidArgument, "\(node.path).url is not http://HOST[:PORT][/PATH] or https://...",
@@ -222,7 +225,7 @@ final class HTTPDatasource: Sendable {
         case let error as IOError where Self.refusals.contains(error.errnoCode):
             return DeployError(
                 .unreachable, "\(url) cannot be reached: \(String(cString: strerror(error.errnoCode)))")
-        case is ChannelError, is IOError: return broken
+        case HTTPParserError.invalidEOFState, is ChannelError, is IOError: return broken
         default: return DeployError(.unavailable, "\(url): \(text)")
         }
     }
@@ -237,7 +240,9 @@ final class HTTPDatasource: Sendable {
     }
 
     /// What the system says when there is no way to a server.
-    private static let refusals: Set<CInt> = [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT, EADDRNOTAVAIL]
+    private static let refusals: Set<CInt> = [
+        ECONNREFUSED, EHOSTUNREACH, EHOSTDOWN, ENETUNREACH, ENETDOWN, ETIMEDOUT, EADDRNOTAVAIL,
+    ]
 
     private func silent(_ limit: TimeAmount) -> DeployError {
         let seconds = Double(limit.nanoseconds) / 1e9

@@ -42,6 +42,7 @@ struct RowWriter {
     private var keys: [[UInt8]] = []
     private var buffer = ByteBuffer()
     private var isCut = false
+    private var hasMore = false
 
     // Of a table, until its widths are known.
     private var heldRows: [[HeldCell]] = []
@@ -82,6 +83,7 @@ struct RowWriter {
         count = 0
         shown = 0
         isCut = false
+        hasMore = false
         isAligned = false
         heldRows = []
         heldBytes = 0
@@ -148,6 +150,32 @@ struct RowWriter {
         if waits, buffer.readableBytes >= Self.chunk { flush() }
     }
 
+    /// A whole row as one JSON object of its own, in place of fields, in either format; false when it is over the limit.
+    mutating func row(json: UnsafeRawBufferPointer) -> Bool {
+        count += 1
+        guard count <= limit else {
+            isCut = true
+            return false
+        }
+        shown += 1
+        buffer.writeBytes(json)
+        buffer.writeInteger(UInt8(ascii: "\n"))
+        if waits, buffer.readableBytes >= Self.chunk { flush() }
+        return true
+    }
+
+    /// There are more rows than will be counted: whoever reads them stops here.
+    mutating func stop() {
+        isCut = true
+        hasMore = true
+    }
+
+    /// What was gathered is all for now: it is written, with the widths that it needs.
+    mutating func settle() {
+        if format == .table, !isAligned, !columns.isEmpty, !heldRows.isEmpty { align() }
+        if waits { flush() }
+    }
+
     /// A line of text between results, for tables only: in `jsonl` it is left out.
     mutating func remark(_ text: String) {
         guard format == .table else { return }
@@ -159,9 +187,12 @@ struct RowWriter {
     mutating func end() {
         if format == .table, !isAligned, !columns.isEmpty { align() }
         if isCut {
+            let rows = hasMore ? "null" : "\(count)"
             switch format {
-            case .jsonl: buffer.writeString("{\"truncated\":{\"rows\":\(count),\"shown\":\(shown)}}\n")
-            case .table: buffer.writeString("... truncated: \(shown) of \(count) rows shown\n")
+            case .jsonl: buffer.writeString("{\"truncated\":{\"rows\":\(rows),\"shown\":\(shown)}}\n")
+            case .table:
+                let all = hasMore ? "the first \(shown)" : "\(shown) of \(count)"
+                buffer.writeString("... truncated: \(all) rows shown\n")
             }
         }
         if waits { flush() }

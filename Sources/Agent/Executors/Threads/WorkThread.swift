@@ -45,7 +45,6 @@ enum WorkThread {
 
     /// Runs a body on a new thread that nobody waits for: it must end by itself. False when there is no thread to be had.
     static func detach(_ body: @escaping @Sendable () -> Void) -> Bool {
-        let job = Job(body)
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
         defer { pthread_attr_destroy(&attributes) }

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// JSON as it was written: the order of members is kept, numbers keep their digits.
-indirect enum JSONNode: Sendable, Hashable {
+package indirect enum JSONNode: Sendable, Hashable {
     case null
     case bool(Bool)
     case number(String)
@@ -11,15 +11,15 @@ indirect enum JSONNode: Sendable, Hashable {
     case object([JSONMember])
 
     /// The value of a member, if this is an object that has it.
-    subscript(_ name: String) -> JSONNode? { members?.first { $0.name == name }?.value }
+    package subscript(_ name: String) -> JSONNode? { members?.first { $0.name == name }?.value }
 
-    var members: [JSONMember]? { if case .object(let members) = self { members } else { nil } }
-    var elements: [JSONNode]? { if case .array(let elements) = self { elements } else { nil } }
-    var text: String? { if case .string(let text) = self { text } else { nil } }
-    var isTrue: Bool { self == .bool(true) }
+    package var members: [JSONMember]? { if case .object(let members) = self { members } else { nil } }
+    package var elements: [JSONNode]? { if case .array(let elements) = self { elements } else { nil } }
+    package var text: String? { if case .string(let text) = self { text } else { nil } }
+    package var isTrue: Bool { self == .bool(true) }
 
     /// A number's value; also of `{"$numberInt": "1"}` and its kin.
-    var value: Double? {
+    package var value: Double? {
         switch self {
         case .number(let digits): return Double(digits)
         case .object(let members):
@@ -35,7 +35,7 @@ indirect enum JSONNode: Sendable, Hashable {
     var isSet: Bool { isTrue || value.map { $0 != 0 } == true || text == "true" }
 
     /// The shortest text with the same meaning.
-    var compact: String {
+    package var compact: String {
         switch self {
         case .null: return "null"
         case .bool(let value): return value ? "true" : "false"
@@ -66,20 +66,27 @@ indirect enum JSONNode: Sendable, Hashable {
 }
 
 /// A member of an object, and where its name is in the text.
-struct JSONMember: Sendable, Hashable {
-    var name: String
-    var value: JSONNode
-    var position: Int
+package struct JSONMember: Sendable, Hashable {
+    package var name: String
+    package var value: JSONNode
+    package var position: Int
+
+    /// A member; one that was not read has no position.
+    package init(name: String, value: JSONNode, position: Int = 0) {
+        self.name = name
+        self.value = value
+        self.position = position
+    }
 }
 
 /// Why a text is not JSON.
-struct JSONTextError: Error {
-    var position: Int
-    var message: String
+package struct JSONTextError: Error {
+    package var position: Int
+    package var message: String
 }
 
 /// Reads strict JSON; names that are repeated in one object, or hold a NUL, are refused: programs read them differently.
-struct JSONText {
+package struct JSONText {
     private let bytes: ArraySlice<UInt8>
     private(set) var index: Int
 
@@ -89,7 +96,7 @@ struct JSONText {
     }
 
     /// The one value of a text.
-    static func parse(_ bytes: ArraySlice<UInt8>) throws(JSONTextError) -> JSONNode {
+    package static func parse(_ bytes: ArraySlice<UInt8>) throws(JSONTextError) -> JSONNode {
         var reader = JSONText(bytes)
         let node = try reader.next()
         guard let node else { throw JSONTextError(position: bytes.startIndex, message: "there is no JSON value") }

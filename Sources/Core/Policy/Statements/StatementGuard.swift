@@ -35,15 +35,16 @@ public enum StatementGuard {
     /// - Parameters:
     ///   - text: One or more statements.
     ///   - type: What they are written in.
+    ///   - database: The database that the task names beside the text; `mongo` alone needs it.
     ///   - lifted: Ids of rules that do not count.
     ///   - allow: In `whitelist` mode, what each canonical statement must match one of.
     ///   - deny: What no canonical statement may match.
     ///   - mode: The mode to judge in.
     public static func judge(
-        _ text: String, type: StatementLanguage, lifted: Set<String> = [], allow: [GuardExpression] = [],
-        deny: [GuardExpression] = [], mode: GuardMode
+        _ text: String, type: StatementLanguage, database: String? = nil, lifted: Set<String> = [],
+        allow: [GuardExpression] = [], deny: [GuardExpression] = [], mode: GuardMode
     ) -> GuardVerdict {
-        let report = read(Array(text.utf8), type)
+        let report = read(Array(text.utf8), type, database: database)
         func denied(_ rule: String, _ message: String, _ position: Int? = nil) -> GuardVerdict {
             GuardVerdict(
                 .deny, rule: rule, message: message, position: position, commands: report.statements, mode: mode)
@@ -73,7 +74,7 @@ public enum StatementGuard {
         read(Array(text.utf8), type).statements
     }
 
-    static func read(_ bytes: [UInt8], _ type: StatementLanguage) -> StatementReport {
+    static func read(_ bytes: [UInt8], _ type: StatementLanguage, database: String? = nil) -> StatementReport {
         let syntax = "\(type.family).syntax"
         guard bytes.count <= maximumBytes else {
             return .unreadable(syntax, maximumBytes, "the text is over \(maximumBytes) bytes; send it in parts")
@@ -83,7 +84,7 @@ public enum StatementGuard {
             case .mysql: SQLGuard.read(bytes, .mysql)
             case .postgres: SQLGuard.read(bytes, .postgres)
             case .clickhouse: SQLGuard.read(bytes, .clickhouse)
-            case .mongo: MongoGuard.read(bytes)
+            case .mongo: MongoGuard.read(bytes, database: database)
             case .elasticsearch: ElasticsearchGuard.read(bytes)
             case .k8s: KubernetesGuard.read(bytes)
             }

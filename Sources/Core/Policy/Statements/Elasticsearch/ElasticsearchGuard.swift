@@ -20,16 +20,11 @@ struct ElasticsearchGuard {
 
     private mutating func run() throws(JSONTextError) {
         let segments = request.segments
-        let first = segments.first ?? ""
-        // The call is the first part that starts with an underscore: /index/_doc/1, /_bulk.
-        let place = segments.firstIndex { $0.hasPrefix("_") && $0 != "_all" }
-        let call = place.map { segments[$0] } ?? ""
-        let index = place == 0 || segments.isEmpty ? nil : first
-        let isLines = call == "_bulk" || call == "_msearch"
+        let (call, index) = (request.call, request.index)
         var document: JSONNode?
-        if !isLines, !request.bodyIsEmpty { document = try JSONText.parse(request.body) }
+        if !request.isLines, !request.bodyIsEmpty { document = try JSONText.parse(request.body) }
         report.statements = [request.line + (document.map { " " + $0.compact } ?? "")]
-        if isLines, !request.bodyIsEmpty { report.statements[0] += " " + Self.collapsed(request.body) }
+        if request.isLines, !request.bodyIsEmpty { report.statements[0] += " " + Self.collapsed(request.body) }
         if let document { try scripts(document) }
         if request.method == "GET" || request.method == "HEAD" { return read(call) }
         if let index, index.split(separator: ",").contains(where: { $0.hasPrefix(".") || $0.hasPrefix("-.") }) {
@@ -42,7 +37,7 @@ struct ElasticsearchGuard {
         case "_update_by_query": byQuery("es.update-by-query", index, document)
         case "_reindex": reindex(document)
         case "_aliases": aliases(document)
-        default: other(call, Array(segments[(place ?? 0)...]), index)
+        default: other(call, Array(segments[(request.place ?? 0)...]), index)
         }
     }
 
@@ -147,29 +142,13 @@ struct ElasticsearchGuard {
     // MARK: Bodies
 
     private mutating func bulk() throws(JSONTextError) {
-        var expectsSource = false
-        for line in request.body.split(separator: 0x0A)
-        where !line.allSatisfy({ $0 == 0x20 || (0x09...0x0D).contains($0) }) {
-            let node = try JSONText.parse(line)
-            if expectsSource {
-                expectsSource = false
-                try scripts(node)
-                continue
+        for item in try request.readBulk() {
+            let position = item.lines[0].startIndex
+            if item.action["_index"]?.text?.hasPrefix(".") == true {
+                report.add("es.system", position, "writes to an index of the server itself")
             }
-            guard let members = node.members, members.count == 1 else {
-                throw JSONTextError(position: line.startIndex, message: "an item of _bulk is one action")
-            }
-            if members[0].value["_index"]?.text?.hasPrefix(".") == true {
-                report.add("es.system", line.startIndex, "writes to an index of the server itself")
-            }
-            switch members[0].name {
-            case "delete": report.add("es.bulk-delete", line.startIndex, "deletes a document")
-            case "index", "create", "update": expectsSource = true
-            default: throw JSONTextError(position: line.startIndex, message: "an unknown action of _bulk")
-            }
-        }
-        if expectsSource {
-            throw JSONTextError(position: request.body.endIndex, message: "the last item of _bulk has no source")
+            if item.kind == "delete" { report.add("es.bulk-delete", position, "deletes a document") }
+            if let source = item.source { try scripts(source) }
         }
     }
 

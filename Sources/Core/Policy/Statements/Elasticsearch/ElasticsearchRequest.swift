@@ -1,13 +1,38 @@
 // Tiangong Deploy
 // SPDX-License-Identifier: Apache-2.0
 
-/// A request to Elasticsearch as text: method and path on the first line, the body on the others.
-struct ElasticsearchRequest {
-    var method: String
+/// A request to Elasticsearch as text: method and path on the first line, the body on the others. It is read once for the
+/// guard and for the agent, so that both mean the same.
+public struct ElasticsearchRequest: Sendable {
+    /// In capitals.
+    public private(set) var method: String
     /// The parts of the path between its slashes, decoded; empty ones are left out.
-    var segments: [String]
-    var query: [(name: String, value: String)]
-    var body: ArraySlice<UInt8>
+    public private(set) var segments: [String]
+    /// The parameters, decoded, each name once.
+    public private(set) var query: [(name: String, value: String)]
+    /// The body; also when it was given as the parameter `source`, which then is none any more.
+    public private(set) var body: ArraySlice<UInt8>
+
+    /// The request of a text; throws `invalid_argument`, saying where it cannot be read.
+    public static func parse(_ text: String) throws(DeployError) -> ElasticsearchRequest {
+        do {
+            return try ElasticsearchRequest(Array(text.utf8))
+        } catch {
+            throw DeployError(.invalidArgument, "\(error.message) (at byte \(error.position))")
+        }
+    }
+
+    /// Where in the path the call stands: the first part that starts with an underscore, as in `/index/_doc/1`.
+    var place: Int? { segments.firstIndex { $0.hasPrefix("_") && $0 != "_all" } }
+
+    /// The call, such as `_search`; empty when the path is that of an index, or none.
+    public var call: String { place.map { segments[$0] } ?? "" }
+
+    /// The indices it is about; nil for none.
+    public var index: String? { place == 0 ? nil : segments.first }
+
+    /// Whether the body is one JSON value a line, instead of one.
+    public var isLines: Bool { call == "_bulk" || call == "_msearch" }
 
     static let methods: Set<String> = ["GET", "HEAD", "POST", "PUT", "DELETE"]
 
@@ -43,22 +68,31 @@ struct ElasticsearchRequest {
             for part in parts[1].split(whereSeparator: { $0 == UInt8(ascii: "&") || $0 == UInt8(ascii: ";") }) {
                 let pair = part.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
                 let value = pair.count == 2 ? try Self.decoded(pair[1], plus: true) : ""
-                query.append((try Self.decoded(pair[0], plus: true), value))
+                let name = try Self.decoded(pair[0], plus: true)
+                // Which of two counts, servers decide differently from version to version.
+                guard !query.contains(where: { $0.name == name }) else {
+                    throw JSONTextError(
+                        position: part.startIndex, message: "the parameter \(name.prefix(40)) is given twice")
+                }
+                query.append((name, value))
             }
         }
         body = end < bytes.count ? bytes[(end + 1)...] : bytes[bytes.count...]
         if let first = query.first(where: { $0.name == "source" }) {
             guard bodyIsEmpty else { throw JSONTextError(position: place, message: "a body and a parameter source") }
             body = Array(first.value.utf8)[...]
+            query.removeAll { $0.name == "source" || $0.name == "source_content_type" }
         }
     }
 
-    var bodyIsEmpty: Bool { body.allSatisfy { $0 == 0x20 || (0x09...0x0D).contains($0) } }
+    /// Whether there is nothing but blanks in the body.
+    public var bodyIsEmpty: Bool { body.allSatisfy { $0 == 0x20 || (0x09...0x0D).contains($0) } }
 
-    func parameter(_ name: String) -> String? { query.first { $0.name == name }?.value }
+    /// The value of a parameter.
+    public func parameter(_ name: String) -> String? { query.first { $0.name == name }?.value }
 
     /// Method and path as they are understood.
-    var line: String {
+    public var line: String {
         let parameters = query.map { "\($0.name)=\($0.value)" }.joined(separator: "&")
         return "\(method) /" + segments.joined(separator: "/") + (parameters.isEmpty ? "" : "?\(parameters)")
     }

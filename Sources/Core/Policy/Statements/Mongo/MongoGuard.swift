@@ -5,15 +5,26 @@
 struct MongoGuard {
     private var report = StatementReport()
 
+    /// Where commands go that name no database themselves; nil where only the agent knows.
+    private let database: String?
+
+    private init(database: String?) { self.database = database }
+
     /// Reads one or more commands, each a JSON object whose first member names the command.
-    static func read(_ bytes: [UInt8]) -> StatementReport {
-        var reader = MongoGuard()
-        var text = JSONText(bytes[...])
+    ///
+    /// - Parameters:
+    ///   - bytes: The text.
+    ///   - database: The database that the task names beside it.
+    static func read(_ bytes: [UInt8], database: String? = nil) -> StatementReport {
+        var reader = MongoGuard(database: database)
         do {
-            while true {
-                let start = text.start()
-                guard let node = try text.next() else { break }
-                reader.report.statements.append(node.compact)
+            for (node, start) in try MongoCommand.nodes(bytes) {
+                do {
+                    _ = try MongoCommand(node, start)
+                } catch {
+                    reader.report.add("mongo.syntax", error.position, error.message)
+                }
+                reader.report.statements.append(reader.canonical(node))
                 reader.command(node, start)
             }
         } catch {
@@ -22,10 +33,14 @@ struct MongoGuard {
         return reader.report
     }
 
+    /// The command as policies see it: with the database that it will run on, where that is known.
+    private func canonical(_ node: JSONNode) -> String {
+        guard let database, let members = node.members, node["$db"] == nil else { return node.compact }
+        return JSONNode.object(members + [JSONMember(name: "$db", value: .string(database))]).compact
+    }
+
     private mutating func command(_ node: JSONNode, _ start: Int) {
-        guard let members = node.members, let first = members.first else {
-            return report.add("mongo.syntax", start, "a command is an object whose first member names it")
-        }
+        guard let members = node.members, let first = members.first else { return }
         if let rule = MongoNames.refused(first.name) {
             return report.add(rule, first.position, "\(first.name) is refused")
         }
@@ -87,7 +102,7 @@ struct MongoGuard {
     }
 
     private mutating func target(_ node: JSONNode, _ first: JSONMember) {
-        let database = node["$db"]?.text ?? ""
+        let database = node["$db"]?.text ?? database ?? ""
         var names = [first.value.text ?? ""]
         for space in node["nsInfo"]?.elements ?? [] { names.append(space["ns"]?.text ?? "") }
         for name in names {
