@@ -35,6 +35,7 @@ struct ExecutorFactory {
         case .shell:
             try node.finish()
             return ShellExecutor(hostNamespaces: hostNamespaces)
+        case .k8s: return try KubernetesExecutor(node)
         default: throw DeployError(.unsupported, "\(node.path): not built yet")
         }
     }

@@ -2,20 +2,29 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// JSON as it was written: the order of members is kept, numbers keep their digits.
-indirect enum JSONNode: Sendable, Hashable {
+public indirect enum JSONNode: Sendable, Hashable {
+    /// `null`.
     case null
+    /// `true` or `false`.
     case bool(Bool)
+    /// A number, by its digits.
     case number(String)
+    /// A string.
     case string(String)
+    /// An array.
     case array([JSONNode])
+    /// An object; no two members have one name.
     case object([JSONMember])
 
     /// The value of a member, if this is an object that has it.
-    subscript(_ name: String) -> JSONNode? { members?.first { $0.name == name }?.value }
+    public subscript(_ name: String) -> JSONNode? { members?.first { $0.name == name }?.value }
 
-    var members: [JSONMember]? { if case .object(let members) = self { members } else { nil } }
-    var elements: [JSONNode]? { if case .array(let elements) = self { elements } else { nil } }
-    var text: String? { if case .string(let text) = self { text } else { nil } }
+    /// The members, if this is an object.
+    public var members: [JSONMember]? { if case .object(let members) = self { members } else { nil } }
+    /// The elements, if this is an array.
+    public var elements: [JSONNode]? { if case .array(let elements) = self { elements } else { nil } }
+    /// The text, if this is a string.
+    public var text: String? { if case .string(let text) = self { text } else { nil } }
     var isTrue: Bool { self == .bool(true) }
 
     /// A number's value; also of `{"$numberInt": "1"}` and its kin.
@@ -35,7 +44,7 @@ indirect enum JSONNode: Sendable, Hashable {
     var isSet: Bool { isTrue || value.map { $0 != 0 } == true || text == "true" }
 
     /// The shortest text with the same meaning.
-    var compact: String {
+    public var compact: String {
         switch self {
         case .null: return "null"
         case .bool(let value): return value ? "true" : "false"
@@ -47,7 +56,8 @@ indirect enum JSONNode: Sendable, Hashable {
         }
     }
 
-    private static func quoted(_ text: String) -> String {
+    /// A text as a JSON string.
+    public static func quoted(_ text: String) -> String {
         var result = "\""
         for scalar in text.unicodeScalars {
             switch scalar {
@@ -66,31 +76,47 @@ indirect enum JSONNode: Sendable, Hashable {
 }
 
 /// A member of an object, and where its name is in the text.
-struct JSONMember: Sendable, Hashable {
-    var name: String
-    var value: JSONNode
-    var position: Int
+public struct JSONMember: Sendable, Hashable {
+    /// What it is called.
+    public var name: String
+    /// What it holds.
+    public var value: JSONNode
+    /// Where its name is, in bytes.
+    public var position: Int
+
+    /// A member; one that stands in no text is at 0.
+    public init(name: String, value: JSONNode, position: Int = 0) {
+        self.name = name
+        self.value = value
+        self.position = position
+    }
 }
 
 /// Why a text is not JSON.
-struct JSONTextError: Error {
-    var position: Int
-    var message: String
+public struct JSONTextError: Error {
+    /// Where, in bytes.
+    public var position: Int
+    /// What is wrong.
+    public var message: String
 }
 
 /// Reads strict JSON; names that are repeated in one object, or hold a NUL, are refused: programs read them differently.
-struct JSONText {
+public struct JSONText {
     private let bytes: ArraySlice<UInt8>
+    private let limit: Int
     private(set) var index: Int
 
-    init(_ bytes: ArraySlice<UInt8>) {
+    init(_ bytes: ArraySlice<UInt8>, depth: Int = JSONLimits.depth) {
         self.bytes = bytes
+        limit = depth
         index = bytes.startIndex
     }
 
-    /// The one value of a text.
-    static func parse(_ bytes: ArraySlice<UInt8>) throws(JSONTextError) -> JSONNode {
-        var reader = JSONText(bytes)
+    /// The one value of a text, which may nest so deep.
+    public static func parse(
+        _ bytes: ArraySlice<UInt8>, depth: Int = JSONLimits.depth
+    ) throws(JSONTextError) -> JSONNode {
+        var reader = JSONText(bytes, depth: depth)
         let node = try reader.next()
         guard let node else { throw JSONTextError(position: bytes.startIndex, message: "there is no JSON value") }
         if try reader.next() != nil {
@@ -112,7 +138,7 @@ struct JSONText {
     }
 
     private mutating func value(depth: Int) throws(JSONTextError) -> JSONNode {
-        guard depth <= JSONLimits.depth else { throw error("it nests deeper than \(JSONLimits.depth) levels") }
+        guard depth <= limit else { throw error("it nests deeper than \(limit) levels") }
         switch peek {
         case UInt8(ascii: "{"): return try object(depth: depth + 1)
         case UInt8(ascii: "["): return try array(depth: depth + 1)
@@ -127,7 +153,7 @@ struct JSONText {
     private mutating func object(depth: Int) throws(JSONTextError) -> JSONNode {
         index += 1
         var members: [JSONMember] = []
-        var names: Set<[UInt8]> = []
+        var names = MemberNames()
         blanks()
         if take("}") { return .object([]) }
         while true {
@@ -136,7 +162,7 @@ struct JSONText {
             guard peek == UInt8(ascii: "\"") else { throw error("a name in quotes is missing") }
             let name = try string()
             guard !name.utf8.contains(0) else { throw JSONTextError(position: position, message: "a name with a NUL") }
-            guard names.insert(Array(name.utf8)).inserted else {
+            guard names.insert(name, beside: members) else {
                 throw JSONTextError(position: position, message: "the name '\(name.prefix(40))' is given twice")
             }
             blanks()
@@ -166,7 +192,15 @@ struct JSONText {
     private mutating func string() throws(JSONTextError) -> String {
         let start = index
         index += 1
-        var content: [UInt8] = []
+        // Most strings have no escape and are taken as they stand.
+        let plain = bytes[index...].prefix { $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") && $0 >= 0x20 }
+        index = plain.endIndex
+        if peek == UInt8(ascii: "\"") {
+            index += 1
+            guard let text = String(validating: plain, as: UTF8.self) else { throw error("not valid UTF-8") }
+            return text
+        }
+        var content = Array(plain)
         while let byte = peek {
             index += 1
             switch byte {
@@ -256,5 +290,20 @@ struct JSONText {
 
     private func error(_ message: String, _ position: Int? = nil) -> JSONTextError {
         JSONTextError(position: position ?? index, message: message)
+    }
+}
+
+/// The names of one object so far, byte for byte: Swift's own comparison takes different spellings of a letter for the same.
+private struct MemberNames {
+    private var set: Set<[UInt8]> = []
+
+    /// False when there is one of that name already.
+    mutating func insert(_ name: String, beside members: [JSONMember]) -> Bool {
+        // Few are compared faster than they are hashed.
+        guard members.count >= 12 else {
+            return !members.contains { $0.name.utf8.elementsEqual(name.utf8) }
+        }
+        if set.isEmpty { for member in members { set.insert(Array(member.name.utf8)) } }
+        return set.insert(Array(name.utf8)).inserted
     }
 }
