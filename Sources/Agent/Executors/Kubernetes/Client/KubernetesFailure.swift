@@ -109,6 +109,9 @@ struct KubernetesStatus: Sendable, Equatable {
         case 413: return DeployError(.tooLarge, message)
         case 429: return DeployError(.rateLimited, "the cluster asks to come later: \(message)", retryAfter: retryAfter)
         case 400..<500: return DeployError(.invalidArgument, message)
+        // What older servers say of a field that they do not know.
+        case 500 where message.hasPrefix("failed to create typed patch object"):
+            return DeployError(.invalidArgument, message)
         default: return DeployError(.unavailable, message)
         }
     }

@@ -19,7 +19,7 @@ struct ExecDialer: Sendable {
     let client: KubernetesClient
 
     /// The largest frame, in bytes; servers send far smaller ones.
-    private static let maximumFrame = 4 << 20
+    private static let maximumFrame = 1 << 20
 
     private enum Negotiated: Sendable {
         case open(Channel)
@@ -113,8 +113,10 @@ struct ExecDialer: Sendable {
                 return .refused(refusal.futureResult)
             }
         }
-        return try channel.pipeline.syncOperations.configureUpgradableHTTPClientPipeline(
-            configuration: .init(upgradeConfiguration: configuration))
+        var pipeline = NIOUpgradableHTTPClientPipelineConfiguration(upgradeConfiguration: configuration)
+        // The first frames may come in one piece with the response.
+        pipeline.leftOverBytesStrategy = .forwardBytes
+        return try channel.pipeline.syncOperations.configureUpgradableHTTPClientPipeline(configuration: pipeline)
     }
 }
 

@@ -44,7 +44,7 @@ enum ManifestText {
     }
 
     /// Refuses what could unfold or nest without end, before the YAML library reads it.
-    private static func check(_ bytes: ArraySlice<UInt8>) throws(JSONTextError) {
+    static func check(_ bytes: ArraySlice<UInt8>) throws(JSONTextError) {
         var open = 0
         var lines = ManifestLines(bytes)
         for line in bytes.split(separator: 0x0A, omittingEmptySubsequences: false) {
