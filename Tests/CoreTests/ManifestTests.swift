@@ -13,9 +13,11 @@ import Yams
         ("1", "1"), ("-5", "-5"), ("+5", "5"), ("0644", "420"), ("0x1F", "31"), ("0b101", "5"), ("0o17", "15"),
         ("1_000", "1000"), ("089", "89.0"), ("1.50", "1.50"), (".5", "0.5"), ("-.5", "-0.5"), ("1e3", "1e3"),
         ("1.", "1.0"), ("18446744073709551615", "18446744073709551615"), ("0", "0"), ("-0", "0"), ("00", "0"),
-        ("true", "true"), ("Yes", "true"), ("on", "true"), ("y", "true"), ("n", "false"), ("NO", "false"), ("off", "false"),
+        ("true", "true"), ("Yes", "true"), ("on", "true"), ("y", "true"), ("n", "false"), ("NO", "false"),
+        ("off", "false"),
         ("null", "null"), ("~", "null"), ("", "null"),
-        ("1:30", "\"1:30\""), ("2024-01-01", "\"2024-01-01\""), ("1.2.3", "\"1.2.3\""), ("0x", "\"0x\""), ("-", "\"-\""),
+        ("1:30", "\"1:30\""), ("2024-01-01", "\"2024-01-01\""), ("1.2.3", "\"1.2.3\""), ("0x", "\"0x\""),
+        ("-", "\"-\""),
         ("+-5", "\"+-5\""), ("0x-5", "\"0x-5\""), ("1e", "\"1e\""), (".", "\".\""), ("1e999", "\"1e999\""),
         ("yEs", "\"yEs\""), ("ten", "\"ten\""), ("1 2", "\"1 2\""), ("٣", "\"٣\""), ("0888x", "\"0888x\""),
     ])
@@ -34,8 +36,11 @@ import Yams
 
     @Test func `may hold scripts, whatever is in them`() throws {
         let script = "if [ \"$a\" != b ]; then\n  x *y &z !t\nfi\n\n\tdeep: {[ 'unbalanced\n# end\n"
-        let lines = script.split(separator: "\n", omittingEmptySubsequences: false).map { $0.isEmpty ? "" : "    \($0)" }
-        let text = "apiVersion: v1\nkind: ConfigMap\ndata:\n  run.sh: |\n" + lines.joined(separator: "\n")
+        let lines = script.split(separator: "\n", omittingEmptySubsequences: false).map {
+            $0.isEmpty ? "" : "    \($0)"
+        }
+        let text =
+            "apiVersion: v1\nkind: ConfigMap\ndata:\n  run.sh: |\n" + lines.joined(separator: "\n")
             + "\n  args: [\"-c\", 'it''s *x', a]\n  list:\n  - \"&x\"\n  - key: |-\n     *z\n    other: y\n---\nkind: b\n"
         let nodes = try read(text)
         #expect(nodes.count == 2 && nodes[0]["data"]?["run.sh"]?.text == script)
@@ -54,7 +59,10 @@ import Yams
 
     @Test func `that nest without end are refused before they are read`() {
         let deep = (0..<400).map { String(repeating: " ", count: $0) + "a:" }.joined(separator: "\n")
-        for text in [deep, String(repeating: "[", count: 5000), "a: " + String(repeating: "{b: ", count: 200), String(repeating: "- ", count: 300) + "x"] {
+        for text in [
+            deep, String(repeating: "[", count: 5000), "a: " + String(repeating: "{b: ", count: 200),
+            String(repeating: "- ", count: 300) + "x",
+        ] {
             #expect(throws: JSONTextError.self) { try read(text) }
         }
     }
@@ -66,8 +74,10 @@ import Yams
             return Int(state >> 33) % bound
         }
         let pieces = [
-            "a", "b:", ": ", "- ", "\n", "\n", "\n  ", "\n    ", "|", ">", "|-", "\"", "'", "[", "]", "{", "}", ",", "&x ", "*x", "!t ",
-            "#", " ", "\\", "---\n", "key: |\n  ", "k: \"v\"\n", "? ", "\t", "\r\n", "\u{85}", "%", "''", "x: [", "...\n", "天",
+            "a", "b:", ": ", "- ", "\n", "\n", "\n  ", "\n    ", "|", ">", "|-", "\"", "'", "[", "]", "{", "}", ",",
+            "&x ", "*x", "!t ",
+            "#", " ", "\\", "---\n", "key: |\n  ", "k: \"v\"\n", "? ", "\t", "\r\n", "\u{85}", "%", "''", "x: [",
+            "...\n", "天",
         ]
         var passed = 0
         for _ in 0..<60_000 {
@@ -93,7 +103,8 @@ import Yams
 
     @Test func `of lists are taken apart, and targets are read from words`() throws {
         let statement = try KubernetesStatement(
-            "delete -f -\nkind: List\nitems:\n- {kind: Pod, metadata: {name: a}}\n- kind: List\n  items: [{kind: Node}]\n---\nkind: Job\n")
+            "delete -f -\nkind: List\nitems:\n- {kind: Pod, metadata: {name: a}}\n- kind: List\n  items: [{kind: Node}]\n---\nkind: Job\n"
+        )
         #expect(statement.objects.compactMap { $0["kind"]?.text } == ["Pod", "Node", "Job"])
         func targets(_ words: String...) -> [String] {
             KubernetesStatement.targets(words).map { "\($0.word)/\($0.name ?? "*")" }
@@ -113,9 +124,15 @@ import Yams
     }
 
     @Test func `of a kind with rules cannot hide behind a short name`() {
-        #expect(KubernetesStatement.isDisguised("sek", kind: "Secret") && !KubernetesStatement.isDisguised("secrets", kind: "Secret"))
-        #expect(KubernetesStatement.isDisguised("vol", kind: "PersistentVolume") && !KubernetesStatement.isDisguised("pv", kind: "PersistentVolume"))
-        #expect(KubernetesStatement.isDisguised("rb", kind: "RoleBinding") && !KubernetesStatement.isDisguised("deploy", kind: "Deployment"))
+        #expect(
+            KubernetesStatement.isDisguised("sek", kind: "Secret")
+                && !KubernetesStatement.isDisguised("secrets", kind: "Secret"))
+        #expect(
+            KubernetesStatement.isDisguised("vol", kind: "PersistentVolume")
+                && !KubernetesStatement.isDisguised("pv", kind: "PersistentVolume"))
+        #expect(
+            KubernetesStatement.isDisguised("rb", kind: "RoleBinding")
+                && !KubernetesStatement.isDisguised("deploy", kind: "Deployment"))
         #expect(!KubernetesStatement.isDisguised("roles.rbac.authorization.k8s.io", kind: "Role"))
     }
 
@@ -134,6 +151,8 @@ import Yams
         for text in ["{\(names), \"n7\": 1}", "{\"a\": 1, \"a\": 2}", "\"a\nb\"", "\"a", "\"\u{0}\""] {
             #expect(throws: JSONTextError.self) { try JSONText.parse(Array(text.utf8)[...]) }
         }
+        #expect(try read("{\"a\": 1}\n---\n{\"b\": 2}\n--- \n---\n").map(\.compact) == [#"{"a":1}"#, #"{"b":2}"#])
+        #expect(throws: JSONTextError.self) { try read("{\"a\": 1}\n----\n{}") }
         let deep = String(repeating: "[", count: 60) + String(repeating: "]", count: 60)
         #expect(throws: JSONTextError.self) { try JSONText.parse(Array(deep.utf8)[...]) }
         #expect(try JSONText.parse(Array(deep.utf8)[...], depth: 60).elements?.count == 1)

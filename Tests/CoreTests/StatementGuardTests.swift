@@ -316,7 +316,9 @@ private typealias Case = (text: String, rule: String)
         }
         #expect(rule("exec web -- ls") == nil && rule("exec -i web -- sh\nls\n") == nil)
         #expect(rule("exec web -n kube-system -- ls") == "k8s.system-namespace")
-        #expect(rule("exec web --token=x -- ls") == "k8s.identity" && rule("exec web --kubeconfig x -- ls") == "k8s.identity")
+        #expect(
+            rule("exec web --token=x -- ls") == "k8s.identity"
+                && rule("exec web --kubeconfig x -- ls") == "k8s.identity")
         #expect(rule("attach web") == nil && rule("exec web --frob -- ls") == "k8s.syntax")
     }
 

@@ -3,7 +3,6 @@
 """The scenarios against the recorded API server, which always run, and what a real one does too seldom to be waited for."""
 
 import json
-import threading
 
 import pytest
 
@@ -49,11 +48,10 @@ def test_a_watch_that_is_too_old_begins_again(bench):
 
 def test_a_watch_that_the_server_ends_goes_on(bench):
     space = bench.namespace()
-    bench.cluster.control(watch=1)
+    begun = bench.cluster.control(watch=1)["begun"]
     try:
         work = bench.work(f"wait --for=create cm/late --timeout=60s -n {space}")
-        until(lambda: work.step(5) is None and work.task, 5, "it is started")
-        threading.Event().wait(2.5)
+        until(lambda: bench.cluster.control()["begun"] > begun + 2, 20, "it watches again and again")
         bench.post("configmaps", space, config_map("late", a="1"))
         assert work.ended(20).state == "succeeded"
     finally:

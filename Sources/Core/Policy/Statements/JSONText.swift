@@ -131,6 +131,16 @@ public struct JSONText {
         return index < bytes.endIndex ? try value(depth: 0) : nil
     }
 
+    /// Passes over a line that separates documents of YAML, which JSON values may stand between.
+    mutating func separator() {
+        blanks()
+        let rest = bytes[index...]
+        guard rest.starts(with: "---".utf8),
+            rest.dropFirst(3).first.map({ $0 == 0x0A || $0 == 0x0D || $0 == 0x20 }) ?? true
+        else { return }
+        index += 3
+    }
+
     /// Where the next value starts.
     mutating func start() -> Int {
         blanks()

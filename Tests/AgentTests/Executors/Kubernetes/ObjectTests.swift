@@ -92,8 +92,10 @@ import Testing
 
 @Suite struct `An object as text` {
     private static let strings = [
-        "", " ", "a", "a b", "a: b", "a:", "- a", "#a", "a #b", "yes", "No", "null", "~", "true", "1", "1.5", "0x1F", "1e3",
-        "-1", ".5", "2024-01-01", "1:30", "x\ny", "x\ny\n", "x\n\n", "\nx", " x\n", "x \ny", "a\tb", "\u{7}", "天工", "'", "\"",
+        "", " ", "a", "a b", "a: b", "a:", "- a", "#a", "a #b", "yes", "No", "null", "~", "true", "1", "1.5", "0x1F",
+        "1e3",
+        "-1", ".5", "2024-01-01", "1:30", "x\ny", "x\ny\n", "x\n\n", "\nx", " x\n", "x \ny", "a\tb", "\u{7}", "天工", "'",
+        "\"",
         "a'b", "\\", "%x", "@x", "`x", "&a", "*a", "!a", "|", ">", "{a", "[a", "a]", "?", "? a", "=", "<<", "/var/run",
         "0644", "x:1", "http://a/b", "a\r\nb", "\u{85}", "\u{2028}", "y", "N", "off", "+1", "_1", "e\u{301}",
     ]
@@ -114,7 +116,9 @@ import Testing
     @Test func `as a key is the same when it is read again`() throws {
         for text in Self.strings where !text.isEmpty {
             let node = JSONNode.object([JSONMember(name: text, value: .number("1"))])
-            #expect(plain(try #require(try KubernetesStatement("apply\n" + ObjectText.yaml(node)).objects.first)) == plain(node))
+            #expect(
+                plain(try #require(try KubernetesStatement("apply\n" + ObjectText.yaml(node)).objects.first))
+                    == plain(node))
         }
     }
 
@@ -155,7 +159,8 @@ import Testing
     ])
     func `find values`(path: String, value: String) throws {
         let object = try kubernetesObject(
-            #"{"status": {"phase": "Running", "list": [{"a": 1}, {"a": 2}]}, "metadata": {"labels": {"app.kubernetes.io/name": "web"}}}"#)
+            #"{"status": {"phase": "Running", "list": [{"a": 1}, {"a": 2}]}, "metadata": {"labels": {"app.kubernetes.io/name": "web"}}}"#
+        )
         #expect(try FieldPath(path).value(in: object.node)?.compact == value)
     }
 
@@ -173,15 +178,20 @@ import Testing
 @Suite struct `What wait waits for` {
     @Test func `is reached or not`() throws {
         let pod = try kubernetesObject(
-            #"{"metadata": {"generation": 2}, "status": {"phase": "Running", "n": 3, "conditions": [{"type": "Ready", "status": "True"}, {"type": "Old", "status": "True", "observedGeneration": 1}]}}"#)
+            #"{"metadata": {"generation": 2}, "status": {"phase": "Running", "n": 3, "conditions": [{"type": "Ready", "status": "True"}, {"type": "Old", "status": "True", "observedGeneration": 1}]}}"#
+        )
         func isReached(_ text: String, _ object: KubernetesObject?) throws -> Bool {
             try WaitVerb.Goal(text).isReached(by: object)
         }
         #expect(try isReached("condition=ready", pod) && !isReached("condition=Ready=False", pod))
-        #expect(try !isReached("condition=Old", pod) && !isReached("condition=None", pod) && !isReached("condition=Ready", nil))
+        #expect(
+            try !isReached("condition=Old", pod) && !isReached("condition=None", pod)
+                && !isReached("condition=Ready", nil))
         #expect(try isReached("jsonpath={.status.phase}=Running", pod) && isReached("jsonpath={.status.n}=3", pod))
         #expect(try isReached("jsonpath={.status.phase}", pod) && !isReached("jsonpath={.status.phase}=Failed", pod))
-        #expect(try isReached("delete", nil) && !isReached("delete", pod) && isReached("create", pod) && !isReached("create", nil))
+        #expect(
+            try isReached("delete", nil) && !isReached("delete", pod) && isReached("create", pod)
+                && !isReached("create", nil))
         for text in ["", "condition", "delete=x", "ready", "jsonpath"] {
             #expect(throws: DeployError.self) { try WaitVerb.Goal(text) }
         }
@@ -210,7 +220,8 @@ import Testing
         #expect(take([1] + Array("out".utf8)) == "stdout out" && take([2] + Array("err".utf8)) == "stderr err")
         #expect(take(Array("more".utf8), isFirst: false) == "stderr more")
         #expect(take([1]) == nil && take([]) == nil && take([9, 65]) == nil && take([255, 1]) == nil)
-        #expect(take([3] + Array(#"{"status": "Succ"#.utf8)) == nil && take(Array(#"ess"}"#.utf8), isFirst: false) == nil)
+        #expect(
+            take([3] + Array(#"{"status": "Succ"#.utf8)) == nil && take(Array(#"ess"}"#.utf8), isFirst: false) == nil)
         #expect(ExecEnd(streams.status) == .exited(0))
         _ = take([3] + [UInt8](repeating: 65, count: 200_000))
         #expect(streams.status.count == 65_536)
@@ -219,7 +230,9 @@ import Testing
     @Test func `end as the last message says`() {
         func end(_ text: String) -> ExecEnd { ExecEnd(Array(text.utf8)) }
         #expect(
-            end(#"{"status": "Failure", "reason": "NonZeroExitCode", "details": {"causes": [{"reason": "ExitCode", "message": "7"}]}}"#)
+            end(
+                #"{"status": "Failure", "reason": "NonZeroExitCode", "details": {"causes": [{"reason": "ExitCode", "message": "7"}]}}"#
+            )
                 == .exited(7))
         #expect(end(#"{"status": "Failure", "message": "no such program"}"#) == .failed("no such program"))
         for text in ["", "{", "[]", "null", #"{"details": {"causes": [{"reason": "ExitCode", "message": "x"}]}}"#] {

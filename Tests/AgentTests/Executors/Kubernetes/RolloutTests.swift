@@ -15,7 +15,8 @@ func kubernetesObject(_ json: String) throws -> KubernetesObject {
     private func status(_ kind: String, _ spec: String, _ status: String, generation: Int = 2) throws -> RolloutStatus {
         RolloutStatus(
             try kubernetesObject(
-                #"{"kind": "\#(kind)", "metadata": {"generation": \#(generation)}, "spec": {\#(spec)}, "status": {\#(status)}}"#))
+                #"{"kind": "\#(kind)", "metadata": {"generation": \#(generation)}, "spec": {\#(spec)}, "status": {\#(status)}}"#
+            ))
     }
 
     @Test(arguments: [
@@ -57,11 +58,13 @@ func kubernetesObject(_ json: String) throws -> KubernetesObject {
             RolloutStatus.progressing("1 out of 2 new pods have been updated")
         ),
         (
-            "", #""observedGeneration": 2, "desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberAvailable": 1"#,
+            "",
+            #""observedGeneration": 2, "desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberAvailable": 1"#,
             .progressing("1 of 2 updated pods are available")
         ),
         (
-            "", #""observedGeneration": 2, "desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberAvailable": 2"#,
+            "",
+            #""observedGeneration": 2, "desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberAvailable": 2"#,
             .complete("successfully rolled out")
         ),
         (

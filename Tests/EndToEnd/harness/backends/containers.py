@@ -35,9 +35,9 @@ async def write_log(request, pod, container):
             await asyncio.sleep(0.1)
             await response.write(LINE.format(pod=pod, container=container, number=number).encode())
             number += 1
-    except (ConnectionError, asyncio.CancelledError):
-        request.app["ended"] = request.app.get("ended", 0) + 1
-        raise
+    except ConnectionError:
+        # Whoever followed it is gone.
+        pass
     return response
 
 

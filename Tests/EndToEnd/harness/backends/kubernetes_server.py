@@ -74,7 +74,8 @@ class APIServer:
         self.store = Store()
         self.users = {token: name for name, token in settings["tokens"].items()}
         self.faults = {}
-        self.streams = set()
+        self.streams = {}
+        self.begun = 0
         self.state = pathlib.Path(settings["state"])
         if self.state.exists():
             self.store.load(self.state)
@@ -141,7 +142,7 @@ class APIServer:
             if name == "compact":
                 self.store.compact()
             elif name == "cut":
-                for stream in list(self.streams):
+                for stream in list(self.streams.values()):
                     stream.transport and stream.transport.abort()
             elif name == "many":
                 resource = self.store.kind("configmaps")
@@ -151,7 +152,7 @@ class APIServer:
                 self.store.log = []
             else:
                 self.faults[name] = int(text)
-        return web.json_response(self.faults)
+        return web.json_response(self.faults | {"watching": len(self.streams), "begun": self.begun})
 
     async def answer(self, request, user):
         path = request.path
@@ -281,7 +282,8 @@ class APIServer:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         response.enable_chunked_encoding()
         await response.prepare(request)
-        self.streams.add(request)
+        self.streams[id(request)] = request
+        self.begun += 1
         end = time.monotonic() + min(float(query.get("timeoutSeconds", 300)), self.faults.get("watch", 300))
         try:
             while (left := end - time.monotonic()) > 0:
@@ -302,7 +304,7 @@ class APIServer:
                     "metadata": {"resourceVersion": str(self.store.version)}}}).encode() + b"\n")
         finally:
             self.store.watches.discard(queue)
-            self.streams.discard(request)
+            self.streams.pop(id(request), None)
         return response
 
     async def container(self, request, user, target):
@@ -342,6 +344,8 @@ class APIServer:
 
     def write(self, request, target, one, code=200):
         self.check(target.resource, one)
+        if target.resource.plural == "pods":
+            one.setdefault("status", {"phase": "Pending"})
         if target.namespace and self.store.get(self.store.kind("namespaces"), None, target.namespace) is None:
             raise self.store.kind("namespaces").missing(target.namespace)
         one["metadata"].pop("managedFields", None)

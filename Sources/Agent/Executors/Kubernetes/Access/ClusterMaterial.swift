@@ -144,7 +144,8 @@ struct ClusterMaterial: Sendable, Equatable {
                 // A key that does not belong to the certificate is found here, not at every connection.
                 _ = try NIOSSLContext(configuration: configuration)
             } catch {
-                throw DeployError(.startFailed, "the client certificate's key cannot be used", hint: "is it its key, PEM?")
+                throw DeployError(
+                    .startFailed, "the client certificate's key cannot be used", hint: "is it its key, PEM?")
             }
         }
         return configuration

@@ -50,7 +50,8 @@ struct Kubeconfig: Sendable, Equatable {
         } catch { throw DeployError(.invalidArgument, "\(path) is not valid YAML") }
         guard let name = wanted ?? root["current-context"]?.string, !name.isEmpty else {
             throw DeployError(
-                .invalidArgument, "\(path) has no current-context", hint: "name one with the datasource's setting context")
+                .invalidArgument, "\(path) has no current-context",
+                hint: "name one with the datasource's setting context")
         }
         let context = try reader.entry("context", name, in: root)
         guard let clusterName = context["cluster"]?.string, let userName = context["user"]?.string else {
@@ -74,7 +75,8 @@ struct Kubeconfig: Sendable, Equatable {
         key = try reader.material(user, "client-key")
         guard (certificate == nil) == (key == nil) else {
             throw DeployError(
-                .invalidArgument, "\(path): the user '\(userName)' has a client certificate without key, or the reverse")
+                .invalidArgument, "\(path): the user '\(userName)' has a client certificate without key, or the reverse"
+            )
         }
         if let text = user["token"]?.string, !text.isEmpty {
             token = .inline(Array(text.utf8))

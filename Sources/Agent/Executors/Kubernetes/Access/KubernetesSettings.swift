@@ -84,7 +84,8 @@ struct ClusterAddress: Sendable, Equatable {
     /// itself is spoken to, since a token goes along.
     init(_ url: String, path: String) throws(DeployError) {
         func wrong(_ what: String) -> DeployError {
-            DeployError(.invalidArgument, "\(path): '\(url.prefix(200))' \(what)", hint: "write it as https://HOST:6443")
+            DeployError(
+                .invalidArgument, "\(path): '\(url.prefix(200))' \(what)", hint: "write it as https://HOST:6443")
         }
         guard let range = url.firstRange(of: "://"), url.utf8.allSatisfy({ (33...126).contains($0) }) else {
             throw wrong("is no address")

@@ -25,7 +25,8 @@ struct ApplyVerb: KubernetesVerb {
         }
         objects = arguments.statement.objects
         guard !objects.isEmpty else {
-            throw DeployError(.invalidArgument, "there is nothing to apply", hint: "write manifests below the first line")
+            throw DeployError(
+                .invalidArgument, "there is nothing to apply", hint: "write manifests below the first line")
         }
         force = arguments.flag("force-conflicts")
         manager = arguments.text("field-manager") ?? Self.manager

@@ -62,7 +62,8 @@ struct MetadataChange: Sendable {
         let isSelected = [labels, fields].contains { $0?.isEmpty == false } || arguments.flag("all")
         guard targets.allSatisfy({ ($0.name == nil) == isSelected }) else {
             throw DeployError(
-                .invalidArgument, "\(arguments.verb) needs names, or one of -l, --field-selector and --all, and not both")
+                .invalidArgument,
+                "\(arguments.verb) needs names, or one of -l, --field-selector and --all, and not both")
         }
         dryRun = try arguments.isDryRun()
         query =

@@ -16,7 +16,9 @@ struct AccessDenial: Sendable, Equatable {
     /// reads otherwise, such as one of an admission plugin.
     init?(_ message: String) {
         let parts = message.split(separator: "\"", omittingEmptySubsequences: false).map(String.init)
-        guard let index = parts.firstIndex(where: { $0.hasSuffix("User ") }), index + 5 < parts.count else { return nil }
+        guard let index = parts.firstIndex(where: { $0.hasSuffix("User ") }), index + 5 < parts.count else {
+            return nil
+        }
         user = parts[index + 1]
         let act = parts[index + 2].split(separator: " ")
         guard act.count == 3, act[0] == "cannot", act[2] == "resource", parts[index + 4] == " in API group " else {

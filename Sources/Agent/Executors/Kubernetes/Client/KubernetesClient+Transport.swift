@@ -32,7 +32,8 @@ extension KubernetesClient {
             }
         case _ where isTrust(error):
             return "shows a certificate that is not trusted: \(words(error))"
-        case is NIOSSLError, is BoringSSLError, is NIOSSLExtraError: return "cannot be reached over TLS: \(words(error))"
+        case is NIOSSLError, is BoringSSLError, is NIOSSLExtraError:
+            return "cannot be reached over TLS: \(words(error))"
         case is ChannelError, is IOError: return "cannot be reached: \(words(error))"
         default: return "cannot be asked: \(words(error))"
         }

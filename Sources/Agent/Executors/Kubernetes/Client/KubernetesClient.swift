@@ -62,7 +62,7 @@ struct KubernetesClient: Sendable {
     let connectTimeout: TimeAmount
 
     /// The largest answer that is read whole, in bytes.
-    static let maximumAnswer = 16 << 20
+    static let maximumAnswer = 8 << 20
     /// How long the beginning of an answer is waited for; the server gives up after a minute.
     private static let patience: TimeAmount = .seconds(75)
     /// How deep objects may nest: definitions of custom resources go far.
@@ -123,11 +123,13 @@ struct KubernetesClient: Sendable {
         }
     }
 
-    /// The same for an answer of JSON objects, one a line; `body` says whether to go on.
+    /// The same for an answer of JSON objects, one a line; `body` says whether to go on. `opened` is called once it has begun.
     func lines(
-        _ request: KubernetesRequest, _ body: (JSONNode) async throws(KubernetesFailure) -> Bool
+        _ request: KubernetesRequest, opened: () -> Void,
+        _ body: (JSONNode) async throws(KubernetesFailure) -> Bool
     ) async throws(KubernetesFailure) {
         let response = try await open(request, over: streams)
+        opened()
         var iterator = response.body.makeAsyncIterator()
         var lines = LineSplitter()
         while true {
@@ -155,7 +157,8 @@ struct KubernetesClient: Sendable {
     }
 
     /// Sends a request; throws what the cluster refuses with, so that a response is one of success.
-    private func open(_ request: KubernetesRequest, over client: HTTPClient) async throws(KubernetesFailure) -> Response {
+    private func open(_ request: KubernetesRequest, over client: HTTPClient) async throws(KubernetesFailure) -> Response
+    {
         var response = try await execute(request, over: client, token: try bearer())
         if response.code == 401, let fresh = try bearer(fresh: true) {
             // The token may have been renewed since it was read.
@@ -204,12 +207,14 @@ struct KubernetesClient: Sendable {
         } catch { throw failure(error) }
     }
 
-    private func collect(_ response: Response, limit: Int = maximumAnswer) async throws(KubernetesFailure) -> ByteBuffer {
+    private func collect(_ response: Response, limit: Int = maximumAnswer) async throws(KubernetesFailure) -> ByteBuffer
+    {
         do {
             return try await response.body.collect(upTo: limit)
         } catch is NIOTooManyBytesError {
             throw KubernetesFailure(
-                .tooLarge, "the cluster's answer is over \(limit >> 20) MiB", hint: "ask for less: --chunk-size, -l, -o name")
+                .tooLarge, "the cluster's answer is over \(limit >> 20) MiB",
+                hint: "ask for less: --chunk-size, -l, -o name")
         } catch { throw failure(error) }
     }
 }

@@ -23,8 +23,8 @@ extension KubernetesClient {
     enum WatchEnd: Sendable {
         /// The body wanted no more.
         case stopped
-        /// The server closed it, as it does every few minutes: go on from this version.
-        case ended(String)
+        /// The server closed it, as it does every few minutes: go on from the version reached.
+        case ended
         /// The version is too old: list again.
         case gone
     }
@@ -32,20 +32,21 @@ extension KubernetesClient {
     /// Seconds after which the server is asked to end a watch, so that a dead one is noticed.
     private static let watchTime = "240"
 
-    /// Watches what a query means from a version on; `body` says whether to go on.
+    /// Watches what a query means from a version on; `body` says whether to go on. The version follows what has come, also when
+    /// the watch ends in an error.
     func watch(
-        _ query: ObjectQuery, from version: String, accept: String = "application/json",
-        _ body: (WatchEvent) async throws(KubernetesFailure) -> Bool
+        _ query: ObjectQuery, from version: inout String, accept: String = "application/json",
+        _ patience: inout WatchPatience, _ body: (WatchEvent) async throws(KubernetesFailure) -> Bool
     ) async throws(KubernetesFailure) -> WatchEnd {
         let parameters =
             query.parameters + [
                 ("watch", "true"), ("resourceVersion", version), ("allowWatchBookmarks", "true"),
                 ("timeoutSeconds", Self.watchTime),
             ]
-        var end = WatchEnd.ended(version)
+        let request = KubernetesRequest(query.path, query: parameters, accept: accept)
+        var end = WatchEnd.ended
         do throws(KubernetesFailure) {
-            try await lines(KubernetesRequest(query.path, query: parameters, accept: accept)) {
-                line throws(KubernetesFailure) in
+            try await lines(request, opened: { patience.opened() }) { line throws(KubernetesFailure) in
                 let object = line["object"] ?? .null
                 switch line["type"]?.text {
                 case "ERROR":
@@ -61,13 +62,15 @@ extension KubernetesClient {
                     }
                 default: throw KubernetesFailure(.protocolError, "the cluster sends an event without a type")
                 }
-                if let version = Self.version(object) { end = .ended(version) }
+                if let next = Self.version(object) { version = next }
                 return true
             }
         } catch {
             guard error.isGone else { throw error }
             return .gone
         }
+        // A server that ends every watch at once is not asked again at once.
+        if end == .ended { try await pause(patience.isBrief() ? .seconds(1) : .milliseconds(50)) }
         return end
     }
 
@@ -95,7 +98,7 @@ extension KubernetesClient {
                     if let value = try await look(query, &patience, decide) { return value }
                 } else {
                     let object = try await object(resource, namespace: namespace, name: name)
-                    patience.succeeded()
+                    patience = WatchPatience()
                     if case .done(let value) = try await decide(object) { return value }
                     try await pause(.seconds(2))
                 }
@@ -110,57 +113,59 @@ extension KubernetesClient {
         }
     }
 
-    /// Lists the one object and watches it until it is decided or the watch ends.
+    /// Lists the one object and watches it until it is decided or the version is gone.
     private func look<Value: Sendable>(
         _ query: ObjectQuery, _ patience: inout WatchPatience,
         _ decide: (KubernetesObject?) async throws(KubernetesFailure) -> WatchDecision<Value>
     ) async throws(KubernetesFailure) -> Value? {
         let list = try await send(KubernetesRequest(query.path, query: query.parameters))
-        patience.succeeded()
         if case .done(let value) = try await decide(list["items"]?.elements?.first.map(KubernetesObject.init)) {
             return value
         }
         var decided: Value?
         var version = list.at("metadata", "resourceVersion")?.text ?? ""
         while true {
-            let end = try await watch(query, from: version) { event throws(KubernetesFailure) in
-                patience.succeeded()
+            let end = try await watch(query, from: &version, &patience) { event throws(KubernetesFailure) in
                 let object = event.type == "DELETED" ? nil : KubernetesObject(event.object)
                 guard case .done(let value) = try await decide(object) else { return true }
                 decided = value
                 return false
             }
-            switch end {
-            case .stopped, .gone: return decided
-            case .ended(let last):
-                // A server that ends every watch at once is not asked without a pause.
-                try await pause(.milliseconds(50))
-                version = last
-            }
+            if end != .ended { return decided }
         }
     }
 
-    private func pause(_ time: Duration) async throws(KubernetesFailure) {
+    func pause(_ time: Duration) async throws(KubernetesFailure) {
         do {
             try await Task.sleep(for: time)
         } catch { throw failure(error) }
     }
 }
 
-/// How long a server that does not answer is waited for while something is watched.
+/// How long a server that does not answer, or breaks every watch, is put up with.
 struct WatchPatience {
     private var failures = 0
     private var since: ContinuousClock.Instant?
+    private var openedAt: ContinuousClock.Instant?
 
-    /// The longest time without an answer.
+    /// The longest time without a watch that holds.
     static let longest: Duration = .seconds(60)
+    /// How long a watch must have held to count.
+    static let proof: Duration = .seconds(5)
 
-    mutating func succeeded() { self = WatchPatience() }
+    /// A watch has begun.
+    mutating func opened(now: ContinuousClock.Instant = .now) { openedAt = now }
+
+    /// Whether the last watch has just begun.
+    func isBrief(now: ContinuousClock.Instant = .now) -> Bool { openedAt.map { now - $0 < .seconds(1) } ?? true }
 
     /// How long to wait before trying again; nil when that is no use any more.
     mutating func failed(_ error: KubernetesFailure, now: ContinuousClock.Instant = .now) -> Duration? {
-        let isPassing = error.isTransport || error.isGone || (error.status?.code ?? 0) >= 500 || error.status?.code == 429
+        let isPassing =
+            error.isTransport || error.isGone || (error.status?.code ?? 0) >= 500 || error.status?.code == 429
         guard isPassing else { return nil }
+        if let openedAt, now - openedAt >= Self.proof { self = WatchPatience() }
+        openedAt = nil
         let start = since ?? now
         since = start
         guard now - start < Self.longest else { return nil }

@@ -44,7 +44,8 @@ final class ResourceDiscovery: Sendable {
         }
         guard !KubernetesStatement.isDisguised(word, kind: found.kind) else {
             throw KubernetesFailure(
-                .policyDenied, "'\(word.prefix(64))' stands for \(found.name) in this cluster, which policies know by name",
+                .policyDenied,
+                "'\(word.prefix(64))' stands for \(found.name) in this cluster, which policies know by name",
                 hint: "write \(found.name)")
         }
         return found

@@ -34,7 +34,8 @@ struct ExecConversation: Sendable {
                         case .success(let value): end = value
                         // A program that ends before it has read all of its input closes the stream under the writer.
                         case .failure(let error) where error is CancellationError || input == nil: throw error
-                        case .failure(let error): if !(error is ChannelError || error is NIOAsyncWriterError) { throw error }
+                        case .failure(let error):
+                            if !(error is ChannelError || error is NIOAsyncWriterError) { throw error }
                         }
                     }
                     group.cancelAll()

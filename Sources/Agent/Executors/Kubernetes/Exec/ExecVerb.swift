@@ -39,7 +39,8 @@ struct ExecVerb: KubernetesVerb {
         let container = try finder.container(container, of: pod)
         let path = try ResourcePath.object(
             PodFinder.pods, namespace: pod.namespace ?? session.namespace, name: pod.name, part: "exec")
-        var query = program.map { ("command", $0) } + [("container", container), ("stdout", "true"), ("stderr", "true")]
+        var query =
+            program.map { ("command", $0) } + [("container", container), ("stdout", "true"), ("stderr", "true")]
         if input != nil { query.append(("stdin", "true")) }
         let uri = session.client.address.basePath + ResourcePath.uri(path, query)
         let channel = try await ExecDialer(client: session.client).dial(uri, hasInput: input != nil)

@@ -46,6 +46,12 @@ extension JSONNode {
     /// The number, if this is a whole one of 64 bits.
     var integer: Int64? { if case .number(let digits) = self { Int64(digits) } else { nil } }
 
+    /// The items of a list, which are null where there are none; an object is its own only one.
+    var listItems: [JSONNode] {
+        guard let items = self["items"], self["kind"]?.text?.hasSuffix("List") != false else { return [self] }
+        return items.elements ?? []
+    }
+
     /// What is below several members.
     func at(_ path: String...) -> JSONNode? {
         var node: JSONNode? = self

@@ -32,7 +32,7 @@ struct ServerTable: Sendable {
                 Column(name: "Name", isNumber: false, priority: 0),
                 Column(name: "Created At", isNumber: false, priority: 0),
             ]
-            rows = (node["items"]?.elements ?? [node]).map { item in
+            rows = node.listItems.map { item in
                 let object = KubernetesObject(item)
                 return Row(cells: [.string(object.name), .string(object.createdAt)], object: object)
             }

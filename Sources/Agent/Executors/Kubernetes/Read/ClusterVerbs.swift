@@ -97,7 +97,8 @@ struct CanIVerb: KubernetesVerb {
         let words = arguments.words
         guard words.first == "can-i", (3...4).contains(words.count) else {
             throw DeployError(
-                .invalidArgument, "of auth there is can-i", hint: "auth can-i VERB TYPE [NAME], such as auth can-i list pods")
+                .invalidArgument, "of auth there is can-i",
+                hint: "auth can-i VERB TYPE [NAME], such as auth can-i list pods")
         }
         act = words[1]
         let targets = try arguments.targets(words.dropFirst(2))

@@ -17,7 +17,8 @@ struct DiffVerb: KubernetesVerb {
         }
         objects = arguments.statement.objects
         guard !objects.isEmpty else {
-            throw DeployError(.invalidArgument, "there is nothing to compare", hint: "write manifests below the first line")
+            throw DeployError(
+                .invalidArgument, "there is nothing to compare", hint: "write manifests below the first line")
         }
         query = [
             ("fieldManager", arguments.text("field-manager") ?? ApplyVerb.manager),
@@ -44,7 +45,9 @@ struct DiffVerb: KubernetesVerb {
         var outcome = tally.outcome
         outcome.result?["differing"] = .integer(Int64(differing))
         // As diff(1) and kubectl have it, for those who want it.
-        if session.context.parameters.flag("exit_code"), outcome.error == nil { outcome.exitCode = differing > 0 ? 1 : 0 }
+        if session.context.parameters.flag("exit_code"), outcome.error == nil {
+            outcome.exitCode = differing > 0 ? 1 : 0
+        }
         return outcome
     }
 

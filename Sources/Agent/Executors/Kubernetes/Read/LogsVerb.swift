@@ -24,7 +24,8 @@ struct LogsVerb: KubernetesVerb {
         labels = arguments.text("selector").flatMap { $0.isEmpty ? nil : $0 }
         pod = arguments.words.first
         guard arguments.words.count <= 2, (pod == nil) == (labels != nil) else {
-            throw DeployError(.invalidArgument, "logs needs one pod, TYPE/NAME or -l", hint: "logs web-1 -c nginx --tail=100")
+            throw DeployError(
+                .invalidArgument, "logs needs one pod, TYPE/NAME or -l", hint: "logs web-1 -c nginx --tail=100")
         }
         if let pod, !pod.contains("/"), !ResourcePath.isName(pod) {
             throw DeployError(.invalidArgument, "'\(pod.prefix(64))' cannot be the name of a pod")

@@ -10,49 +10,46 @@ struct ObjectFollower {
     let session: KubernetesSession
 
     func run() async throws(KubernetesFailure) -> ExecutionOutcome {
-        let query = request.query(group, session, name: group.names.first)
         var table = TableWriter(session.output.unwaiting, request.tableOptions(group, isAlone: true))
         var patience = WatchPatience()
         var version: String?
         while true {
             do throws(KubernetesFailure) {
-                version = try await follow(query, from: version, &table, &patience)
+                try await follow(from: &version, &table, &patience)
             } catch {
                 guard let delay = patience.failed(error) else { throw error }
-                do {
-                    try await Task.sleep(for: delay)
-                } catch { throw session.client.failure(error) }
+                try await session.client.pause(delay)
             }
         }
     }
 
-    /// Lists, unless it goes on from a version, and watches; returns from where to go on, nil after which all is listed again.
+    /// Lists, unless it goes on from a version, and watches until the watch ends; leaves from where to go on, nil where all has to
+    /// be listed again.
     private func follow(
-        _ query: ObjectQuery, from version: String?, _ table: inout TableWriter, _ patience: inout WatchPatience
-    ) async throws(KubernetesFailure) -> String? {
-        var start = version ?? ""
-        if version == nil {
-            start = try await session.client.pages(query, accept: request.accept, size: request.chunk) {
+        from version: inout String?, _ table: inout TableWriter, _ patience: inout WatchPatience
+    ) async throws(KubernetesFailure) {
+        let query = request.query(group, session, name: group.names.first)
+        var place: String
+        if let version {
+            place = version
+        } else {
+            place = try await session.client.pages(query, accept: request.accept, size: request.chunk) {
                 page throws(KubernetesFailure) in
                 await show(page, deleted: false, &table)
             }
             table.settle()
         }
-        patience.succeeded()
-        let end = try await session.client.watch(query, from: start, accept: request.accept) {
+        defer { if version != nil { version = place } }
+        version = place
+        let end = try await session.client.watch(query, from: &place, accept: request.accept, &patience) {
             event throws(KubernetesFailure) in
-            patience.succeeded()
             await show(event.object, deleted: event.type == "DELETED", &table)
             table.settle()
             return true
         }
-        switch end {
-        case .ended(let version):
-            try? await Task.sleep(for: .milliseconds(50))
-            return version
-        case .gone, .stopped:
+        if end == .gone {
             session.note("the cluster no longer knows where this watch stood; all is listed again")
-            return nil
+            version = nil
         }
     }
 
@@ -62,7 +59,7 @@ struct ObjectFollower {
             await session.output.room()
             return
         }
-        for item in node["items"]?.elements ?? [node] {
+        for item in node.listItems {
             let node = item.setting("apiVersion", to: .string(group.resource.apiVersion))
                 .setting("kind", to: .string(group.resource.kind))
             switch request.output {

@@ -93,7 +93,7 @@ struct ObjectListing {
     }
 
     private mutating func write(_ page: JSONNode, of group: GetRequest.Group) async throws(KubernetesFailure) {
-        for item in page["items"]?.elements ?? [page] {
+        for item in page.listItems {
             // Items of a list say neither their kind nor their version.
             let node = item.setting("apiVersion", to: .string(group.resource.apiVersion))
                 .setting("kind", to: .string(group.resource.kind))

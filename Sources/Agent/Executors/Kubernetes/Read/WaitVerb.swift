@@ -74,7 +74,8 @@ struct WaitVerb: KubernetesVerb {
         fields = arguments.text("field-selector")
         let isSelected = [labels, fields].contains { $0?.isEmpty == false } || arguments.flag("all")
         guard targets.allSatisfy({ ($0.name == nil) == isSelected }) else {
-            throw DeployError(.invalidArgument, "wait needs names, or one of -l, --field-selector and --all, and not both")
+            throw DeployError(
+                .invalidArgument, "wait needs names, or one of -l, --field-selector and --all, and not both")
         }
         timeout = try arguments.seconds("timeout") ?? 30
     }

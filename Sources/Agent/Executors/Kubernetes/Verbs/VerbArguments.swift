@@ -40,7 +40,8 @@ struct VerbArguments: Sendable {
         guard let text = text(name) else { return nil }
         guard let number = Int(text), range.contains(number) else {
             throw DeployError(
-                .invalidArgument, "--\(name) '\(text.prefix(32))' is not a number from \(range.lowerBound) to \(range.upperBound)")
+                .invalidArgument,
+                "--\(name) '\(text.prefix(32))' is not a number from \(range.lowerBound) to \(range.upperBound)")
         }
         return number
     }
@@ -50,7 +51,8 @@ struct VerbArguments: Sendable {
         guard let text = text(name) else { return nil }
         guard let seconds = Self.span(text) else {
             throw DeployError(
-                .invalidArgument, "--\(name) '\(text.prefix(32))' is not a span of time", hint: "such as 90s, 5m or 1h30m")
+                .invalidArgument, "--\(name) '\(text.prefix(32))' is not a span of time",
+                hint: "such as 90s, 5m or 1h30m")
         }
         return seconds
     }
@@ -96,7 +98,8 @@ struct VerbArguments: Sendable {
     func targets(_ words: some Collection<String>) throws(DeployError) -> [KubernetesStatement.Target] {
         let targets = KubernetesStatement.targets(words)
         guard !targets.isEmpty else {
-            throw DeployError(.invalidArgument, "\(verb) needs a resource", hint: "TYPE NAME, TYPE/NAME or TYPE -l SELECTOR")
+            throw DeployError(
+                .invalidArgument, "\(verb) needs a resource", hint: "TYPE NAME, TYPE/NAME or TYPE -l SELECTOR")
         }
         if words.first?.contains("/") == true, targets.count != words.count {
             throw DeployError(.invalidArgument, "write every object as TYPE/NAME, or TYPE once and then names")

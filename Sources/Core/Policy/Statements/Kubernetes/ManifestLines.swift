@@ -190,7 +190,8 @@ struct ManifestLines {
                 index = end
                 continue
             case UInt8(ascii: ","), UInt8(ascii: ":"): break
-            case UInt8(ascii: "&") where before == UInt8(ascii: ":"), UInt8(ascii: "*") where before == UInt8(ascii: ":"),
+            case UInt8(ascii: "&") where before == UInt8(ascii: ":"),
+                UInt8(ascii: "*") where before == UInt8(ascii: ":"),
                 UInt8(ascii: "!") where before == UInt8(ascii: ":"):
                 return false
             default:

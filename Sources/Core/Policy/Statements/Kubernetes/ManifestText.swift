@@ -18,7 +18,10 @@ enum ManifestText {
         if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") {
             var reader = JSONText(bytes, depth: jsonDepth)
             var result: [JSONNode] = []
-            while let node = try reader.next() { result.append(node) }
+            while let node = try reader.next() {
+                result.append(node)
+                reader.separator()
+            }
             return result
         }
         guard let text = String(validating: bytes, as: UTF8.self) else {
