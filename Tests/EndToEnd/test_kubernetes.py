@@ -104,7 +104,7 @@ def test_a_log_that_is_cut_is_no_success(bench):
 
 
 def test_very_many_objects_need_little_memory(bench):
-    count = 30_000
+    count = 12_000
     bench.cluster.control(many=count)
     # What the allocator keeps after the first of its kind is not counted.
     bench.done("get cm -n many --field-selector metadata.name=map-0000001")
@@ -133,7 +133,7 @@ def test_many_tasks_at_once_and_all_their_streams_end(bench):
     bench.post("deployments", space, deployment(replicas=1))
     bench.rolled_out("web", space)
     descriptors = bench.agent.descriptors()
-    works = [bench.work(f"logs -f deploy/web -n {space}" if number % 2 else f"get pods -w -n {space}") for number in range(40)]
+    works = [bench.work(f"logs -f deploy/web -n {space}" if number % 2 else f"get pods -w -n {space}") for number in range(20)]
     for work in works:
         work.until_output("web-")
     for work in works:

@@ -105,6 +105,7 @@ class Store:
         return found
 
     def select(self, resource, namespace=None, labels="", fields=""):
+        matches({"metadata": {}}, labels, fields)
         own = self.objects.get(resource.qualified, {})
         keys = sorted(key for key in own if namespace is None or key[0] == namespace)
         return [own[key] for key in keys if not labels and not fields or matches(own[key], labels, fields)]

@@ -4,6 +4,7 @@
 import AsyncHTTPClient
 import Core
 import NIOCore
+import NIOHTTP1
 import NIOPosix
 import NIOSSL
 
@@ -30,6 +31,7 @@ extension KubernetesClient {
             case .remoteConnectionClosed: return "closed the connection"
             default: return "cannot be asked: \(error)"
             }
+        case is HTTPParserError: return "closed the connection in the middle of an answer"
         case _ where isTrust(error):
             return "shows a certificate that is not trusted: \(words(error))"
         case is NIOSSLError, is BoringSSLError, is NIOSSLExtraError:
