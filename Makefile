@@ -7,10 +7,10 @@ CONFIG ?= debug
 export AGENTS PREFIX CONFIG
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down test e2e bench fmt check man docs install clean
+.PHONY: help run up down test e2e k8s-testbed bench fmt check man docs install clean
 
 help: ## Say what can be made
-	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
 
 run: ## Build, start a Cloud and an agent here, open the console; stops both at the end
 	@Scripts/run
@@ -30,6 +30,9 @@ e2e: ## Run the end-to-end tests on what is built; ARGS="-k cancel" selects
 	@Scripts/install-packages build test
 	@Scripts/build
 	@Scripts/e2e $(ARGS)
+
+k8s-testbed: ## Build a real Kubernetes API server for the tests, once; 6 to 15 minutes
+	@Scripts/k8s-testbed
 
 bench: ## Measure, beside the limit or peer of the same run (release build)
 	@Scripts/install-packages build test

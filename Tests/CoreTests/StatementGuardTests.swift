@@ -303,7 +303,23 @@ private typealias Case = (text: String, rule: String)
                 ("apply\na: &x [1]\nb: *x\n", "k8s.syntax"),
                 ("apply\n{\"kind\": \"Pod\", \"kind\": \"Node\"}", "k8s.syntax"), ("apply\n[\n", "k8s.syntax"),
                 ("get pods --", ""), ("certificate approve x", "k8s.rbac"),
+                ("exec -i web -- sh\n{ no: [manifest", "k8s.exec"), ("update\n" + pod, ""),
+                ("apply\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  x: |\n    [ a != b ] && c *d &e\n", ""),
+                ("apply\n" + pod + "    securityContext: {privileged: 0x1}\n", "k8s.privileged"),
             ])
+    }
+
+    @Test func `entering containers lifts no other rule`() {
+        func rule(_ text: String) -> String? {
+            let verdict = StatementGuard.judge(text, type: .k8s, lifted: ["k8s.exec"], mode: .blacklistDefault)
+            return verdict.verdict == .deny ? verdict.rule : nil
+        }
+        #expect(rule("exec web -- ls") == nil && rule("exec -i web -- sh\nls\n") == nil)
+        #expect(rule("exec web -n kube-system -- ls") == "k8s.system-namespace")
+        #expect(
+            rule("exec web --token=x -- ls") == "k8s.identity"
+                && rule("exec web --kubeconfig x -- ls") == "k8s.identity")
+        #expect(rule("attach web") == nil && rule("exec web --frob -- ls") == "k8s.syntax")
     }
 
     @Test func `no bytes crash the guard`() {

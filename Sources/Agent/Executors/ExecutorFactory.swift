@@ -45,6 +45,7 @@ struct ExecutorFactory {
         case .mysql: return try MySQLExecutor(node)
         case .elasticsearch: return try ElasticsearchExecutor(node, logger: logger)
         case .mongo: return try MongoExecutor(node, logger: logger)
+        case .k8s: return try KubernetesExecutor(node)
         default: throw DeployError(.unsupported, "\(node.path): not built yet")
         }
     }

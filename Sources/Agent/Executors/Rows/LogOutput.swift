@@ -40,6 +40,14 @@ struct LogOutput: Sendable {
     /// Writes from a task, which waits without a thread.
     func send(_ bytes: ByteBuffer, to stream: LogStream = .stdout) async {
         accept(bytes, stream)
+        await room()
+    }
+
+    /// The same output for writers that do not know how to wait; whoever uses one waits for ``room()`` now and then.
+    var unwaiting: LogOutput { LogOutput(accept: accept) }
+
+    /// Waits, without a thread, until the log takes more.
+    func room() async {
         while mustWait(), !Task.isCancelled { try? await Task.sleep(for: .milliseconds(2)) }
     }
 

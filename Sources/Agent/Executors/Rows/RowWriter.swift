@@ -38,6 +38,7 @@ struct RowWriter {
     private let format: Format
     private let limit: Int64
     private let waits: Bool
+    private let hasHeaders: Bool
     private var columns: [Column] = []
     private var keys: [[UInt8]] = []
     private var buffer = ByteBuffer()
@@ -68,12 +69,14 @@ struct RowWriter {
     ///   - output: Where rows go.
     ///   - format: How they are written.
     ///   - limit: How many are written at most.
+    ///   - hasHeaders: Whether a table starts with the columns' names.
     ///   - waits: Whether it writes by itself, on a thread that may wait. Otherwise all is kept until ``send()``, which is to
     ///     be called often enough.
-    init(_ output: LogOutput, format: Format, limit: Int64, waits: Bool = true) {
+    init(_ output: LogOutput, format: Format, limit: Int64, hasHeaders: Bool = true, waits: Bool = true) {
         self.output = output
         self.format = format
         self.limit = limit
+        self.hasHeaders = hasHeaders
         self.waits = waits
     }
 
@@ -87,7 +90,7 @@ struct RowWriter {
         isAligned = false
         heldRows = []
         heldBytes = 0
-        widths = columns.map { TextWidth.of($0.name) }
+        widths = columns.map { hasHeaders ? TextWidth.of($0.name) : 0 }
         keys = Self.distinct(columns.map(\.name)).map { Array(JSONValue.string($0).text.utf8) + [UInt8(ascii: ":")] }
     }
 
@@ -286,6 +289,12 @@ struct RowWriter {
 
     private mutating func align() {
         isAligned = true
+        if hasHeaders { writeHeaders() }
+        for row in heldRows { write(row) }
+        heldRows = []
+    }
+
+    private mutating func writeHeaders() {
         let names = columns.map { HeldCell(bytes: Array($0.name.utf8), width: TextWidth.of($0.name)) }
         write(names, isHead: true)
         for (index, width) in widths.enumerated() {
@@ -293,8 +302,6 @@ struct RowWriter {
             buffer.writeRepeatingByte(UInt8(ascii: "-"), count: width)
         }
         buffer.writeInteger(UInt8(ascii: "\n"))
-        for row in heldRows { write(row) }
-        heldRows = []
     }
 
     private mutating func write(_ cells: [HeldCell], isHead: Bool = false) {

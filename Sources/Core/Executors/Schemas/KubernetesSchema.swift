@@ -8,5 +8,10 @@ extension ExecutorSchema {
         command: Command(
             "command", "A verb, a resource and options on the first line, manifests below.",
             maximum: StatementGuard.maximumBytes),
-        parameters: [.datasource("Which of the agent's clusters; needed when it has several.")])
+        parameters: [
+            .datasource("Which of the agent's clusters; needed when it has several."),
+            ExecutorParameter(
+                "exit_code", .flag,
+                "End with exit status 1 when diff finds a difference, or auth can-i is answered with no."),
+        ])
 }

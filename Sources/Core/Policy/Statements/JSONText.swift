@@ -2,24 +2,34 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// JSON as it was written: the order of members is kept, numbers keep their digits.
-package indirect enum JSONNode: Sendable, Hashable {
+public indirect enum JSONNode: Sendable, Hashable {
+    /// `null`.
     case null
+    /// `true` or `false`.
     case bool(Bool)
+    /// A number, by its digits.
     case number(String)
+    /// A string.
     case string(String)
+    /// An array.
     case array([JSONNode])
+    /// An object; no two members have one name.
     case object([JSONMember])
 
     /// The value of a member, if this is an object that has it.
-    package subscript(_ name: String) -> JSONNode? { members?.first { $0.name == name }?.value }
+    public subscript(_ name: String) -> JSONNode? { members?.first { $0.name == name }?.value }
 
-    package var members: [JSONMember]? { if case .object(let members) = self { members } else { nil } }
-    package var elements: [JSONNode]? { if case .array(let elements) = self { elements } else { nil } }
-    package var text: String? { if case .string(let text) = self { text } else { nil } }
-    package var isTrue: Bool { self == .bool(true) }
+    /// The members, if this is an object.
+    public var members: [JSONMember]? { if case .object(let members) = self { members } else { nil } }
+    /// The elements, if this is an array.
+    public var elements: [JSONNode]? { if case .array(let elements) = self { elements } else { nil } }
+    /// The text, if this is a string.
+    public var text: String? { if case .string(let text) = self { text } else { nil } }
+    /// Whether this is `true`.
+    public var isTrue: Bool { self == .bool(true) }
 
     /// A number's value; also of `{"$numberInt": "1"}` and its kin.
-    package var value: Double? {
+    public var value: Double? {
         switch self {
         case .number(let digits): return Double(digits)
         case .object(let members):
@@ -35,7 +45,7 @@ package indirect enum JSONNode: Sendable, Hashable {
     var isSet: Bool { isTrue || value.map { $0 != 0 } == true || text == "true" }
 
     /// The shortest text with the same meaning.
-    package var compact: String {
+    public var compact: String {
         switch self {
         case .null: return "null"
         case .bool(let value): return value ? "true" : "false"
@@ -47,7 +57,8 @@ package indirect enum JSONNode: Sendable, Hashable {
         }
     }
 
-    private static func quoted(_ text: String) -> String {
+    /// A text as a JSON string.
+    public static func quoted(_ text: String) -> String {
         var result = "\""
         for scalar in text.unicodeScalars {
             switch scalar {
@@ -66,13 +77,16 @@ package indirect enum JSONNode: Sendable, Hashable {
 }
 
 /// A member of an object, and where its name is in the text.
-package struct JSONMember: Sendable, Hashable {
-    package var name: String
-    package var value: JSONNode
-    package var position: Int
+public struct JSONMember: Sendable, Hashable {
+    /// What it is called.
+    public var name: String
+    /// What it holds.
+    public var value: JSONNode
+    /// Where its name is, in bytes.
+    public var position: Int
 
-    /// A member; one that was not read has no position.
-    package init(name: String, value: JSONNode, position: Int = 0) {
+    /// A member; one that stands in no text is at 0.
+    public init(name: String, value: JSONNode, position: Int = 0) {
         self.name = name
         self.value = value
         self.position = position
@@ -80,24 +94,30 @@ package struct JSONMember: Sendable, Hashable {
 }
 
 /// Why a text is not JSON.
-package struct JSONTextError: Error {
-    package var position: Int
-    package var message: String
+public struct JSONTextError: Error {
+    /// Where, in bytes.
+    public var position: Int
+    /// What is wrong.
+    public var message: String
 }
 
 /// Reads strict JSON; names that are repeated in one object, or hold a NUL, are refused: programs read them differently.
-package struct JSONText {
+public struct JSONText {
     private let bytes: ArraySlice<UInt8>
+    private let limit: Int
     private(set) var index: Int
 
-    init(_ bytes: ArraySlice<UInt8>) {
+    init(_ bytes: ArraySlice<UInt8>, depth: Int = JSONLimits.depth) {
         self.bytes = bytes
+        limit = depth
         index = bytes.startIndex
     }
 
-    /// The one value of a text.
-    package static func parse(_ bytes: ArraySlice<UInt8>) throws(JSONTextError) -> JSONNode {
-        var reader = JSONText(bytes)
+    /// The one value of a text, which may nest so deep.
+    public static func parse(
+        _ bytes: ArraySlice<UInt8>, depth: Int = JSONLimits.depth
+    ) throws(JSONTextError) -> JSONNode {
+        var reader = JSONText(bytes, depth: depth)
         let node = try reader.next()
         guard let node else { throw JSONTextError(position: bytes.startIndex, message: "there is no JSON value") }
         if try reader.next() != nil {
@@ -112,6 +132,16 @@ package struct JSONText {
         return index < bytes.endIndex ? try value(depth: 0) : nil
     }
 
+    /// Passes over a line that separates documents of YAML, which JSON values may stand between.
+    mutating func separator() {
+        blanks()
+        let rest = bytes[index...]
+        guard rest.starts(with: "---".utf8),
+            rest.dropFirst(3).first.map({ $0 == 0x0A || $0 == 0x0D || $0 == 0x20 }) ?? true
+        else { return }
+        index += 3
+    }
+
     /// Where the next value starts.
     mutating func start() -> Int {
         blanks()
@@ -119,7 +149,7 @@ package struct JSONText {
     }
 
     private mutating func value(depth: Int) throws(JSONTextError) -> JSONNode {
-        guard depth <= JSONLimits.depth else { throw error("it nests deeper than \(JSONLimits.depth) levels") }
+        guard depth <= limit else { throw error("it nests deeper than \(limit) levels") }
         switch peek {
         case UInt8(ascii: "{"): return try object(depth: depth + 1)
         case UInt8(ascii: "["): return try array(depth: depth + 1)
@@ -134,7 +164,7 @@ package struct JSONText {
     private mutating func object(depth: Int) throws(JSONTextError) -> JSONNode {
         index += 1
         var members: [JSONMember] = []
-        var names: Set<[UInt8]> = []
+        var names = MemberNames()
         blanks()
         if take("}") { return .object([]) }
         while true {
@@ -143,7 +173,7 @@ package struct JSONText {
             guard peek == UInt8(ascii: "\"") else { throw error("a name in quotes is missing") }
             let name = try string()
             guard !name.utf8.contains(0) else { throw JSONTextError(position: position, message: "a name with a NUL") }
-            guard names.insert(Array(name.utf8)).inserted else {
+            guard names.insert(name, beside: members) else {
                 throw JSONTextError(position: position, message: "the name '\(name.prefix(40))' is given twice")
             }
             blanks()
@@ -173,7 +203,15 @@ package struct JSONText {
     private mutating func string() throws(JSONTextError) -> String {
         let start = index
         index += 1
-        var content: [UInt8] = []
+        // Most strings have no escape and are taken as they stand.
+        let plain = bytes[index...].prefix { $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") && $0 >= 0x20 }
+        index = plain.endIndex
+        if peek == UInt8(ascii: "\"") {
+            index += 1
+            guard let text = String(validating: plain, as: UTF8.self) else { throw error("not valid UTF-8") }
+            return text
+        }
+        var content = Array(plain)
         while let byte = peek {
             index += 1
             switch byte {
@@ -263,5 +301,20 @@ package struct JSONText {
 
     private func error(_ message: String, _ position: Int? = nil) -> JSONTextError {
         JSONTextError(position: position ?? index, message: message)
+    }
+}
+
+/// The names of one object so far, byte for byte: Swift's own comparison takes different spellings of a letter for the same.
+private struct MemberNames {
+    private var set: Set<[UInt8]> = []
+
+    /// False when there is one of that name already.
+    mutating func insert(_ name: String, beside members: [JSONMember]) -> Bool {
+        // Few are compared faster than they are hashed.
+        guard members.count >= 12 else {
+            return !members.contains { $0.name.utf8.elementsEqual(name.utf8) }
+        }
+        if set.isEmpty { for member in members { set.insert(Array(member.name.utf8)) } }
+        return set.insert(Array(name.utf8)).inserted
     }
 }

@@ -2,13 +2,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The first line of a statement for Kubernetes, with the words and options of kubectl.
-struct KubernetesCommand {
-    var verb = ""
+public struct KubernetesCommand: Sendable {
+    /// What to do.
+    public private(set) var verb = ""
     /// What comes after the verb and is no option.
-    var words: [String] = []
-    var options: [(name: String, value: String)] = []
+    public private(set) var words: [String] = []
+    /// How many ``words`` stand before `--`; nil without one.
+    public private(set) var wordsBeforeDashes: Int?
+    /// Options in their order, by their long names.
+    public private(set) var options: [(name: String, value: String)] = []
     /// Where the line ends; manifests come after it.
-    var end = 0
+    private(set) var end = 0
 
     init(_ bytes: [UInt8]) throws(JSONTextError) {
         var arguments = try Self.split(bytes, &end)
@@ -18,6 +22,7 @@ struct KubernetesCommand {
             let argument = arguments[index]
             index += 1
             if argument == "--" {
+                wordsBeforeDashes = words.count
                 words += arguments[index...]
                 break
             }
@@ -34,10 +39,11 @@ struct KubernetesCommand {
         guard !verb.isEmpty else { throw JSONTextError(position: 0, message: "there is no verb") }
     }
 
-    func option(_ name: String) -> String? { options.last { $0.name == name }?.value }
+    /// The value of an option; of the last, if it is given several times.
+    public func option(_ name: String) -> String? { options.last { $0.name == name }?.value }
 
     /// Whether a flag is set; `--all=false` unsets it.
-    func isSet(_ name: String) -> Bool { options.contains { $0.name == name && $0.value != "false" } }
+    public func isSet(_ name: String) -> Bool { options.contains { $0.name == name && $0.value != "false" } }
 
     // MARK: Options
 

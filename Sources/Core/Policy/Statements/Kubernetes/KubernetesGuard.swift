@@ -3,19 +3,20 @@
 
 /// Reads a statement for Kubernetes and applies the rules whose ids start with `k8s.`.
 struct KubernetesGuard {
-    private let command: KubernetesCommand
-    private let manifests: [JSONNode]
+    private let statement: KubernetesStatement
     private var report = StatementReport()
+
+    private var command: KubernetesCommand { statement.command }
 
     static func read(_ bytes: [UInt8]) -> StatementReport {
         do {
-            let command = try KubernetesCommand(bytes)
-            var reader = KubernetesGuard(command: command, manifests: try ManifestText.read(bytes[command.end...]))
-            let end = command.end
+            var reader = KubernetesGuard(statement: try KubernetesStatement(bytes))
+            let statement = reader.statement
             reader.report.statements = [
-                String(decoding: bytes[..<end], as: UTF8.self).split(whereSeparator: \.isWhitespace).joined(
-                    separator: " ")
-                    + reader.manifests.map { " " + $0.compact }.joined()
+                String(decoding: bytes[..<statement.command.end], as: UTF8.self).split(whereSeparator: \.isWhitespace)
+                    .joined(separator: " ")
+                    + statement.manifests.map { " " + $0.compact }.joined()
+                    + (statement.input.map { " " + JSONNode.quoted($0) } ?? "")
             ]
             try reader.run()
             return reader.report
@@ -24,9 +25,8 @@ struct KubernetesGuard {
         }
     }
 
-    private init(command: KubernetesCommand, manifests: [JSONNode]) {
-        self.command = command
-        self.manifests = manifests
+    private init(statement: KubernetesStatement) {
+        self.statement = statement
     }
 
     private mutating func add(_ rule: String, _ message: String, _ position: Int = 0) {
@@ -35,8 +35,13 @@ struct KubernetesGuard {
 
     private mutating func run() throws(JSONTextError) {
         let verb = command.verb
-        if let rule = KubernetesNames.refused[verb] { return add(rule, "\(verb) is refused") }
-        let changes = KubernetesNames.changing.contains(verb)
+        let isEntering = KubernetesNames.entering.contains(verb)
+        if let rule = KubernetesNames.refused[verb] {
+            add(rule, "\(verb) is refused")
+            // Where a policy allows to enter containers, the other rules still hold.
+            if !isEntering { return }
+        }
+        let changes = isEntering || KubernetesNames.changing.contains(verb)
         guard changes || KubernetesNames.reading.contains(verb) else {
             throw JSONTextError(position: 0, message: "the verb '\(verb.prefix(40))' is not known")
         }
@@ -67,6 +72,7 @@ struct KubernetesGuard {
         {
             add("k8s.all", "acts on all objects of a kind")
         }
+        if isEntering { return }
         if verb == "delete" || verb == "deletecollection" { return delete(targets) }
         change(verb, targets)
         try contents()
@@ -81,27 +87,14 @@ struct KubernetesGuard {
     }
 
     private func targets() -> [Target] {
-        var result: [Target] = []
         var words = command.words[...]
         if ["rollout", "set", "top", "auth"].contains(command.verb) || (command.verb == "apply" && !words.isEmpty) {
             words = words.dropFirst()
         }
-        if words.first?.contains("/") == true {
-            // type/name type/name ...
-            for word in words {
-                let parts = word.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-                guard parts.count == 2 else { continue }
-                result.append(Target(resource: KubernetesNames.resource(String(parts[0])), name: String(parts[1])))
-            }
-        } else if let first = words.first {
-            for kind in first.split(separator: ",") {
-                let resource = KubernetesNames.resource(String(kind))
-                let names = words.dropFirst()
-                if names.isEmpty { result.append(Target(resource: resource, name: nil)) }
-                for name in names { result.append(Target(resource: resource, name: name)) }
-            }
+        var result = KubernetesStatement.targets(words).map {
+            Target(resource: KubernetesNames.resource($0.word), name: $0.name)
         }
-        for object in objects() {
+        for object in statement.objects {
             let kind = KubernetesNames.resource(object["kind"]?.text ?? "")
             result.append(
                 Target(
@@ -111,25 +104,9 @@ struct KubernetesGuard {
         return result
     }
 
-    /// The objects of the manifests, those of lists as well.
-    private func objects() -> [JSONNode] {
-        var result: [JSONNode] = []
-        var open = Array(manifests.reversed())
-        while let node = open.popLast() {
-            if let elements = node.elements {
-                open += elements.reversed()
-            } else if let items = node["items"]?.elements {
-                open += items.reversed()
-            } else {
-                result.append(node)
-            }
-        }
-        return result
-    }
-
     private func namespaces() -> [String] {
         var result = command.options.filter { $0.name == "namespace" }.map(\.value)
-        result += objects().compactMap { $0["metadata"]?["namespace"]?.text }
+        result += statement.objects.compactMap { $0["metadata"]?["namespace"]?.text }
         return result
     }
 
@@ -191,7 +168,7 @@ struct KubernetesGuard {
 
     /// Manifests and patches: rights over the host, wherever they are asked for.
     private mutating func contents() throws(JSONTextError) {
-        for manifest in manifests { scan(manifest) }
+        for manifest in statement.manifests { scan(manifest) }
         for option in command.options where option.name == "patch" || option.name == "overrides" {
             for node in try patch(option.value) { scan(node) }
         }

@@ -18,6 +18,8 @@ enum KubernetesNames {
         "proxy": "k8s.exec", "taint": "k8s.node", "uncordon": "k8s.node", "evict": "k8s.node",
         "impersonate": "k8s.identity", "escalate": "k8s.rbac", "bind": "k8s.rbac", "approve": "k8s.rbac",
     ]
+    /// Of these the ones that an agent performs where a policy allows them.
+    static let entering: Set<String> = ["exec"]
     /// Options that choose another identity, cluster or trust.
     static let identity: Set<String> = [
         "as", "as-group", "as-uid", "as-user-extra", "certificate-authority", "client-certificate", "client-key",

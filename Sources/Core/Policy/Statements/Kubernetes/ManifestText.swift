@@ -5,18 +5,23 @@ import Yams
 
 /// Reads manifests: JSON values, or YAML documents without anchors and of bounded depth.
 enum ManifestText {
-    /// The furthest indentation, and the most brackets that may be open.
-    static let indentation = 64
+    /// The furthest indentation, the most brackets that may be open, and how deep JSON may nest: definitions of custom
+    /// resources go far.
+    static let indentation = 128
     static let depth = 48
+    static let jsonDepth = 96
 
     /// All documents of a text; empty ones are left out.
     static func read(_ bytes: ArraySlice<UInt8>) throws(JSONTextError) -> [JSONNode] {
         let first = bytes.first { $0 != 0x20 && !(0x09...0x0D).contains($0) }
         guard let first else { return [] }
         if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") {
-            var reader = JSONText(bytes)
+            var reader = JSONText(bytes, depth: jsonDepth)
             var result: [JSONNode] = []
-            while let node = try reader.next() { result.append(node) }
+            while let node = try reader.next() {
+                result.append(node)
+                reader.separator()
+            }
             return result
         }
         guard let text = String(validating: bytes, as: UTF8.self) else {
@@ -42,16 +47,19 @@ enum ManifestText {
     }
 
     /// Refuses what could unfold or nest without end, before the YAML library reads it.
-    private static func check(_ bytes: ArraySlice<UInt8>) throws(JSONTextError) {
+    static func check(_ bytes: ArraySlice<UInt8>) throws(JSONTextError) {
         var open = 0
-        for line in bytes.split(separator: 0x0A, omittingEmptySubsequences: true) {
+        var lines = ManifestLines(bytes)
+        for line in bytes.split(separator: 0x0A, omittingEmptySubsequences: false) {
+            let kind = lines.kind(of: line)
+            if kind == .text || line.isEmpty { continue }
             if line.starts(with: "---".utf8) { open = 0 }
             let content = line.drop { $0 == 0x20 }
             guard content.startIndex - line.startIndex <= indentation else {
                 throw JSONTextError(
                     position: line.startIndex, message: "indented over \(indentation) columns; write JSON")
             }
-            if content.first == UInt8(ascii: "#") { continue }
+            if kind == .plain || content.first == UInt8(ascii: "#") { continue }
             try anchors(line)
             try dashes(content)
             let quotes = content.contains { $0 == UInt8(ascii: "'") || $0 == UInt8(ascii: "\"") }
@@ -124,11 +132,7 @@ enum ManifestText {
         switch node {
         case .scalar(let scalar):
             guard scalar.style == .plain else { return .string(scalar.string) }
-            if node.null != nil { return .null }
-            if let flag = node.bool { return .bool(flag) }
-            if ["yes", "on", "y"].contains(scalar.string.lowercased()) { return .bool(true) }
-            return scalar.string.utf8.allSatisfy({ (0x30...0x39).contains($0) })
-                ? .number(scalar.string) : .string(scalar.string)
+            return ManifestScalar.read(scalar.string)
         case .sequence(let items):
             var elements: [JSONNode] = []
             for item in items { elements.append(try convert(item, place, depth: depth + 1)) }
