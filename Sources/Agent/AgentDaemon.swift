@@ -39,7 +39,8 @@ struct AgentDaemon: Sendable {
         let audit = AuditLog(directory.path + "/audit", logger: logger)
         let vault = SecretVault(directory: configuration.secretsDirectory)
         let factory = ExecutorFactory(
-            hostNamespaces: HostNamespaces(targetProcess: configuration.hostProcess), vault: vault, logger: logger)
+            hostNamespaces: HostNamespaces(targetProcess: configuration.hostProcess), vault: vault, logger: logger,
+            judge: { policy.judge($0) })
         let parts = TaskRunner.Parts(
             executors: try await factory.registry(configuration.executors),
             admission: TaskAdmission(policy: policy, vault: vault),

@@ -20,4 +20,8 @@ struct ExecutionContext: Sendable {
     let grace: @Sendable () -> Duration
     /// To be called once the work has begun, with the process id if there is one.
     let onStart: @Sendable (pid_t?) async -> Void
+    /// The run it belongs to, if it was told.
+    var runID: RunID?
+    /// Who asked for it, if it was told.
+    var actor: String?
 }

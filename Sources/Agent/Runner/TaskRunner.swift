@@ -237,7 +237,8 @@ actor TaskRunner: Service {
             reference: reference, spec: spec, parameters: admission.parameters, log: log,
             secrets: admission.secrets,
             grace: { stop.grace },
-            onStart: { pid in await self.started(reference, pid: pid, at: startedAt) })
+            onStart: { pid in await self.started(reference, pid: pid, at: startedAt) },
+            runID: slot.create.runID, actor: slot.create.actor)
     }
 
     private func started(_ reference: TaskReference, pid: pid_t?, at: Timestamp) {

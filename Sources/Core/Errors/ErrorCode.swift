@@ -37,6 +37,8 @@ public enum ErrorCode: String, Sendable, Codable, CaseIterable {
     case expired
     /// The agent stopped while the task was running; whether it finished is unknown.
     case interrupted
+    /// The work was done, but its outcome is not what the task expects.
+    case expectationFailed = "expectation_failed"
     /// The server cannot be reached, or TLS could not be established.
     case unreachable
     /// The server or agent is shutting down or overloaded.
@@ -56,6 +58,7 @@ public enum ErrorCode: String, Sendable, Codable, CaseIterable {
         case .ambiguous, .conflict, .canceled: 409
         case .expired: 410
         case .tooLarge: 413
+        case .expectationFailed: 417
         case .startFailed, .interrupted: 422
         case .rateLimited: 429
         case .internal: 500
@@ -70,7 +73,7 @@ public enum ErrorCode: String, Sendable, Codable, CaseIterable {
     public var exitStatus: Int32 {
         switch self {
         case .invalidArgument, .tooLarge: 2
-        case .startFailed, .timedOut, .canceled, .expired, .interrupted: 3
+        case .startFailed, .timedOut, .canceled, .expired, .interrupted, .expectationFailed: 3
         case .unauthenticated: 4
         case .forbidden, .policyDenied: 5
         case .notFound, .ambiguous: 6
@@ -101,6 +104,7 @@ public enum ErrorCode: String, Sendable, Codable, CaseIterable {
         case .canceled: "canceled"
         case .expired: "expired before delivery"
         case .interrupted: "interrupted"
+        case .expectationFailed: "not as expected"
         case .unreachable: "server unreachable"
         case .unavailable: "unavailable, try again"
         case .insufficientStorage: "no space left"

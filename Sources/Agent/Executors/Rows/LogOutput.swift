@@ -40,8 +40,16 @@ struct LogOutput: Sendable {
     /// Writes from a task, which waits without a thread.
     func send(_ bytes: ByteBuffer, to stream: LogStream = .stdout) async {
         accept(bytes, stream)
+        await room()
+    }
+
+    /// Waits while the log takes no more.
+    func room() async {
         while mustWait(), !Task.isCancelled { try? await Task.sleep(for: .milliseconds(2)) }
     }
+
+    /// The same for code that may neither wait nor block: who uses it waits with ``room()`` between its calls.
+    var unhurried: LogOutput { LogOutput(accept: accept) }
 
     /// A line of text.
     func line(_ text: String, to stream: LogStream = .stdout) async {
