@@ -148,6 +148,7 @@ def test_an_answer_as_expected(call, web, path, params):
     ("/", {"expect_matches": "welcome"}, "no line of the body matches welcome"),
     ("/", {"expect_headers": {"X-Zone": "b"}}, "the header X-Zone is 'a', expected 'b'"),
     ("/", {"expect_headers": {"X-Other": "b"}}, "there is no header X-Other, expected 'b'"),
+    ("/", {"expect_headers": {"Set-Cookie": "b"}}, "the header Set-Cookie is another, expected 'b'"),
     ("/json", {"expect_json": {"/status": "ill", "/items/1": 0}},
      'there is no /items/1 in the body, expected 0; /status is "ok", expected "ill"'),
     ("/", {"expect_json": {"/status": "ok"}}, "the body is not JSON that can be checked: not valid JSON"),
@@ -158,7 +159,7 @@ def test_an_answer_as_expected(call, web, path, params):
 def test_a_difference_is_named(call, web, path, params, message):
     done = call(f"GET {web.url(path)}", params)
     assert done.state == "failed" and done.error == {"code": "expectation_failed", "message": message}
-    assert done.result["status"] >= 200 and "sha256" in done.result
+    assert done.result["status"] >= 200 and "sha256" in done.result and "set-cookie" not in done.result["headers"]
 
 
 # What is refused before anything is sent
@@ -272,6 +273,12 @@ def test_what_may_have_been_done_is_not_done_twice(call, web):
     done = call(f"POST {web.url('/flaky?key=c&fails=1')}", {"retries": 5, "retry_delay": 0})
     assert done.state == "failed" and web.counts["c"] == 1
     assert done.error["message"].endswith("; not tried again: POST may have been carried out")
+
+
+def test_what_was_redirected_has_been_sent(call, web):
+    count = len(web.requests)
+    done = call(f"POST {web.url(f'/redirect?status=303&to=http://127.0.0.1:{free_port()}/')}", {"follow_redirects": True, "retries": 3, "retry_delay": 0})
+    assert done.error["message"].endswith("; not tried again: POST may have been carried out") and len(web.requests) == count + 1
 
 
 def test_a_server_that_is_not_there_yet_is_waited_for(site, agent):

@@ -162,7 +162,7 @@ def test_output_goes_to_the_log(call):
     done = call("logs")
     assert done.state == "succeeded"
     assert done.streams["stdout"] == "out 天\n".encode() + bytes(range(256))
-    assert done.err == "err\nown stderr\n"
+    assert sorted(done.err.splitlines()) == ["err", "own stderr"]
 
 
 def test_rows_are_written_as_for_any_executor(call):
@@ -256,10 +256,11 @@ def test_time_and_concurrency_are_limited_by_the_settings(site, agent):
     assert done.state == "timed_out" and "0.5 s" in done.error["message"]
 
 
-def test_a_flood_is_taken_at_the_pace_of_the_log(site, agent):
+def test_a_flood_is_taken_at_the_pace_of_the_log(site, agent, full):
     before = agent.memory()
-    done = perform(site, "plug-1", "demo", "flood 96", log_limit=1 << 20)
-    assert done.state == "succeeded" and done.result["log_cut_bytes"] > 90 << 20, done.error
+    mib = 512 if full else 32
+    done = perform(site, "plug-1", "demo", f"flood {mib}", log_limit=1 << 20, seconds=600)
+    assert done.state == "succeeded" and done.result["log_cut_bytes"] > (mib - 3) << 20, done.error
     assert agent.memory() - before < 64 << 20
     work = Work(site, "plug-1", "demo", "endless", grace=1)
     done = work.ended()
@@ -268,7 +269,7 @@ def test_a_flood_is_taken_at_the_pace_of_the_log(site, agent):
 
 
 def test_a_million_rows(site, agent, full):
-    count = 1_000_000 if full else 100_000
+    count = 1_000_000 if full else 20_000
     before = agent.memory()
     done = perform(site, "plug-1", "demo", f"rows {count} named", {"format": "jsonl", "max_rows": count}, log_limit=1 << 20, seconds=600)
     assert done.state == "succeeded" and done.result["rows"] == count
@@ -309,7 +310,7 @@ def test_the_guard_reads_each_line_of_a_command(site, program):
 
 
 def test_a_type_that_no_agent_has(site, agent):
-    done = perform(site, "plug-1", "nosuch", "x")
-    assert done.state == "rejected" and done.error["code"] == "unsupported"
-    with pytest.raises(Refused):
-        perform(site, "plug-1", "No Such", "x")
+    for kind in ["nosuch", "No Such"]:
+        with pytest.raises(Refused) as refused:
+            perform(site, "plug-1", kind, "x")
+        assert refused.value.error["code"] == "unsupported"

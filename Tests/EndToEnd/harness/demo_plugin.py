@@ -13,7 +13,7 @@ import sys
 import time
 
 SCHEMA = {
-    "summary": "For tests.", "command": {"label": "act", "help": "What to do."},
+    "summary": "For tests.", "command": {"label": "act", "help": "What to do.", "maximum": 262144},
     "parameters": [
         {"name": "word", "kind": "word", "words": ["a", "b"]}, {"name": "password", "kind": "secret"},
         {"name": "pairs", "kind": "pairs"}, {"name": "any", "kind": "json"}, {"name": "count", "kind": "integer", "minimum": 0},

@@ -81,7 +81,10 @@ struct APIExecutor: Executor {
                 try await exchange(first)
                 return try check()
             } catch {
-                return error
+                var failure = error
+                // A redirect is an answer: the first request has got there.
+                if !redirects.isEmpty { failure.wasSent = true }
+                return failure
             }
         }
 
@@ -194,6 +197,7 @@ struct APIExecutor: Executor {
             if !redirects.isEmpty { result["redirects"] = .array(redirects) }
             guard let head else { return result }
             let asked = Set(parameters.expectations.headers.map { $0.name.lowercased() })
+                .subtracting(AnswerExpectations.hidden)
             var headers: [String: JSONValue] = [:]
             for (name, value) in head.headers {
                 let name = name.lowercased()

@@ -39,17 +39,17 @@ enum PluginMessage: Sendable, Equatable {
 
     /// Reads a line; throws `protocol_error` saying what is wrong with it.
     init(_ line: ByteBuffer) throws(DeployError) {
-        guard let text = String(validating: line.readableBytesView, as: UTF8.self) else {
-            throw Self.bad("a line that is not UTF-8")
-        }
         let value: JSONValue
         do throws(DeployError) {
-            value = try JSONValue(text: text)
+            value = try JSONValue(bytes: Array(line.readableBytesView))
         } catch {
-            throw Self.bad("a line that is not JSON (\(error.message)): '\(text.prefix(80))'")
+            guard String(validating: line.readableBytesView, as: UTF8.self) != nil else {
+                throw Self.bad("a line that is not UTF-8")
+            }
+            throw Self.bad("a line that is not JSON (\(error.message)): '\(Self.beginning(line))'")
         }
         guard let members = value.objectValue, let type = members["type"]?.stringValue else {
-            throw Self.bad("a line that is not an object with a type: '\(text.prefix(80))'")
+            throw Self.bad("a line that is not an object with a type: '\(Self.beginning(line))'")
         }
         switch type {
         case "log": self = try Self.log(members)
@@ -70,7 +70,7 @@ enum PluginMessage: Sendable, Equatable {
             guard let result = (members["result"] ?? .object([:])).objectValue else {
                 throw Self.bad("a result that is not an object")
             }
-            guard text.utf8.count <= Self.maximumResult else {
+            guard line.readableBytes <= Self.maximumResult else {
                 throw Self.bad("a result over \(Self.maximumResult) bytes")
             }
             self = .result(result)
@@ -128,6 +128,10 @@ enum PluginMessage: Sendable, Equatable {
 
     private static func isCodeByte(_ byte: UInt8) -> Bool {
         (97...122).contains(byte) || (48...57).contains(byte) || byte == 95
+    }
+
+    private static func beginning(_ line: ByteBuffer) -> String {
+        String(decoding: line.readableBytesView.prefix(80), as: UTF8.self)
     }
 
     private static func bad(_ what: String) -> DeployError { DeployError(.protocolError, what) }

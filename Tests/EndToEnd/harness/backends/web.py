@@ -204,10 +204,11 @@ class Web:
 
 
 class Names:
-    """A name server on UDP. Answers are lists of addresses, the next one for each question about a name; the last stays."""
+    """A name server on UDP. Answers are lists of addresses, the next one for each question about a name; the last stays.
+    A name in `silent` is not answered."""
 
     def __init__(self, address, port=53):
-        self.answers, self.asked = {}, []
+        self.answers, self.asked, self.silent = {}, [], set()
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((address, port))
         threading.Thread(target=self.serve, daemon=True).start()
@@ -218,7 +219,9 @@ class Names:
                 question, client = self.socket.recvfrom(2048)
             except OSError:
                 return
-            self.socket.sendto(self.reply(question), client)
+            answer = self.reply(question)
+            if answer:
+                self.socket.sendto(answer, client)
 
     def reply(self, question):
         labels, place = [], 12
@@ -229,6 +232,8 @@ class Names:
         kind, = struct.unpack(">H", question[place + 1:place + 3])
         family = {1: socket.AF_INET, 28: socket.AF_INET6}.get(kind)
         self.asked.append((name, kind))
+        if name in self.silent:
+            return None
         found = []
         queue = self.answers.get((name, kind))
         if queue:
