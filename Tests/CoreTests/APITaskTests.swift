@@ -40,7 +40,9 @@ import Testing
         #expect(try StatusRange(text).contains(status) == expected)
     }
 
-    @Test(arguments: ["", "20", "2000", "6xx", "0xx", "xxx", "x2x", "204-200", "200-", "-200", "200-201-202", "２00", "+20", "099"])
+    @Test(arguments: [
+        "", "20", "2000", "6xx", "0xx", "xxx", "x2x", "204-200", "200-", "-200", "200-201-202", "２00", "+20", "099",
+    ])
     func `has no status that is none`(text: String) { #expect(throws: DeployError.self) { try StatusRange(text) } }
 
     private func differences(
@@ -61,7 +63,10 @@ import Testing
     func `finds a text in a body`(text: String) throws {
         guard !text.isEmpty else { return }
         for body in [text, "x" + text, text + "x", "aa" + text, "aabaa" + text + "a"] {
-            #expect(try differences(["expect_body": .string(text.replacing("\u{0}", with: "a"))], body.replacing("\u{0}", with: "a")) == [])
+            #expect(
+                try differences(
+                    ["expect_body": .string(text.replacing("\u{0}", with: "a"))], body.replacing("\u{0}", with: "a"))
+                    == [])
         }
         #expect(try !differences(["expect_body": .string("aabaaac")], "aabaaabaaab").isEmpty)
     }
@@ -127,7 +132,9 @@ import Testing
     @Test func `asks for redirects by name`() throws {
         let follow: [String: JSONValue] = ["follow_redirects": .bool(true)]
         #expect(try judge("api", "GET http://a/", follow, allow: ["api GET http://a/"]).verdict == .deny)
-        #expect(try judge("api", "GET http://a/", follow, allow: ["api GET http://a/( follow_redirects)?"]).verdict == .allow)
+        #expect(
+            try judge("api", "GET http://a/", follow, allow: ["api GET http://a/( follow_redirects)?"]).verdict
+                == .allow)
         let denied = try judge("api", "GET http://a/", follow, mode: .blacklistDefault, deny: ["api GET http://a/"])
         #expect(denied.verdict == .deny && denied.rule == "deny[0]", "a rule without the word holds as well")
     }

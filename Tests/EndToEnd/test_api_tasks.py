@@ -106,7 +106,7 @@ def test_secrets_reach_the_server_and_nobody_else(site, call, web, agent):
               "basic_user": "olga", "basic_password": {"secret_ref": "password"}}
     done = call(f"GET {web.url('/private')}", params | {"expect_headers": {"X-None": {"secret_ref": "token"}}})
     assert web.last.headers["X-Api-Key"] == TOKEN and web.last.target == f"/private?token={TOKEN}"
-    assert done.result["status"] == 200 and done.error["code"] == "expectation_failed"
+    assert done.result["status"] == 200 and done.error["code"] == "task_failed"
     assert done.error["message"] == "there is no header X-None, expected the secret token"
     assert done.result["url"] == web.url("/private?token={token}")
     done = call(f"GET {web.url('/echo')}", {"bearer": {"secret_ref": "token"}})
@@ -158,7 +158,7 @@ def test_an_answer_as_expected(call, web, path, params):
 ])
 def test_a_difference_is_named(call, web, path, params, message):
     done = call(f"GET {web.url(path)}", params)
-    assert done.state == "failed" and done.error == {"code": "expectation_failed", "message": message}
+    assert done.state == "failed" and done.error == {"code": "task_failed", "message": message}
     assert done.result["status"] >= 200 and "sha256" in done.result and "set-cookie" not in done.result["headers"]
 
 

@@ -85,7 +85,7 @@ def test_arguments_with_no_quoting(call, redis):
 
 def test_a_command_that_fails_does_not_stop_the_others(call):
     done = call("SET a text\nINCR a\nNOSUCH\nGET a")
-    assert done.state == "failed" and done.error["code"] == "conflict"
+    assert done.state == "failed" and done.error["code"] == "task_failed"
     assert done.error["message"].startswith("2 of 4 commands failed: INCR: ERR value is not an integer or out of range; NOSUCH: ERR unknown command")
     assert done.out.startswith("OK\n(error) ERR value") and done.out.endswith("\ntext\n")
 

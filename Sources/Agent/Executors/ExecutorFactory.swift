@@ -65,7 +65,9 @@ struct ExecutorFactory {
     }
 
     /// Asks all at once, so that slow ones do not add up; the answers are in the order of the names.
-    private static func ask(_ plugins: [PluginSettings]) async -> [(PluginSettings, Result<ExecutorSchema, DeployError>)] {
+    private static func ask(_ plugins: [PluginSettings]) async -> [(
+        PluginSettings, Result<ExecutorSchema, DeployError>
+    )] {
         await withTaskGroup(of: (PluginSettings, Result<ExecutorSchema, DeployError>).self) { group in
             for plugin in plugins {
                 group.addTask {

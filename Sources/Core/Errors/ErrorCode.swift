@@ -29,6 +29,8 @@ public enum ErrorCode: String, Sendable, Codable, CaseIterable {
     case stillRunning = "still_running"
     /// A program could not be started: no such file, user or directory.
     case startFailed = "start_failed"
+    /// The work was done or begun, and what did it said that it failed: a database, a service, a cluster.
+    case taskFailed = "task_failed"
     /// The task's time limit ended it.
     case timedOut = "timed_out"
     /// Somebody canceled the task.
@@ -37,8 +39,6 @@ public enum ErrorCode: String, Sendable, Codable, CaseIterable {
     case expired
     /// The agent stopped while the task was running; whether it finished is unknown.
     case interrupted
-    /// The work was done, but its outcome is not what the task expects.
-    case expectationFailed = "expectation_failed"
     /// The server cannot be reached, or TLS could not be established.
     case unreachable
     /// The server or agent is shutting down or overloaded.
@@ -58,8 +58,7 @@ public enum ErrorCode: String, Sendable, Codable, CaseIterable {
         case .ambiguous, .conflict, .canceled: 409
         case .expired: 410
         case .tooLarge: 413
-        case .expectationFailed: 417
-        case .startFailed, .interrupted: 422
+        case .startFailed, .taskFailed, .interrupted: 422
         case .rateLimited: 429
         case .internal: 500
         case .unreachable: 502
@@ -73,7 +72,7 @@ public enum ErrorCode: String, Sendable, Codable, CaseIterable {
     public var exitStatus: Int32 {
         switch self {
         case .invalidArgument, .tooLarge: 2
-        case .startFailed, .timedOut, .canceled, .expired, .interrupted, .expectationFailed: 3
+        case .startFailed, .taskFailed, .timedOut, .canceled, .expired, .interrupted: 3
         case .unauthenticated: 4
         case .forbidden, .policyDenied: 5
         case .notFound, .ambiguous: 6
@@ -100,11 +99,11 @@ public enum ErrorCode: String, Sendable, Codable, CaseIterable {
         case .protocolError: "protocol error"
         case .stillRunning: "still running"
         case .startFailed: "could not be started"
+        case .taskFailed: "the work failed"
         case .timedOut: "timed out"
         case .canceled: "canceled"
         case .expired: "expired before delivery"
         case .interrupted: "interrupted"
-        case .expectationFailed: "not as expected"
         case .unreachable: "server unreachable"
         case .unavailable: "unavailable, try again"
         case .insufficientStorage: "no space left"

@@ -20,7 +20,8 @@ enum WorkGuard {
             let lines = canonical(spec)
             guard lines.count <= maximumLines else {
                 return GuardVerdict(
-                    .deny, rule: "lines", message: "the command is over \(maximumLines) lines; send it in parts", mode: mode)
+                    .deny, rule: "lines", message: "the command is over \(maximumLines) lines; send it in parts",
+                    mode: mode)
             }
             return lists(lines, allow: allow, deny: deny, mode: mode)
         }

@@ -11,17 +11,22 @@ import Testing
 @testable import Agent
 
 @Suite struct `What a plugin says` {
-    private func read(_ line: String) throws(DeployError) -> PluginMessage { try PluginMessage(ByteBuffer(string: line)) }
+    private func read(_ line: String) throws(DeployError) -> PluginMessage {
+        try PluginMessage(ByteBuffer(string: line))
+    }
 
     @Test(arguments: [
         (#"{"type":"log","text":"a\n"}"#, PluginMessage.log(.stdout, ByteBuffer(string: "a\n"))),
         (#"{"type":"log","stream":"stderr","base64":"AP8="}"#, .log(.stderr, ByteBuffer(bytes: [0, 255]))),
-        (#"{"type":"columns","columns":["a",{"name":"b","kind":"number"}]}"#,
-            .columns([.init(name: "a", kind: .text), .init(name: "b", kind: .number)])),
+        (
+            #"{"type":"columns","columns":["a",{"name":"b","kind":"number"}]}"#,
+            .columns([.init(name: "a", kind: .text), .init(name: "b", kind: .number)])
+        ),
         (#"{"type":"row","values":[1,null]}"#, .row([.integer(1), .null])),
         (#"{"type":"row","row":{"a":true}}"#, .namedRow(["a": .bool(true)])),
         (#"{"type":"progress","done":1,"total":2.5}"#, .progress(text: nil, done: 1, total: 2.5)),
-        (#"{"type":"result"}"#, .result([:])), (#" {"type":"result","result":{"a":1},"more":2}"#, .result(["a": .integer(1)])),
+        (#"{"type":"result"}"#, .result([:])),
+        (#" {"type":"result","result":{"a":1},"more":2}"#, .result(["a": .integer(1)])),
         (#"{"type":"error","code":"not_found","message":"no"}"#, .error(code: "not_found", message: "no")),
         (#"{"type":"error"}"#, .error(code: "internal", message: "no reason given")),
         (#"{"type":"schema","protocol":1,"schema":7}"#, .schema(.integer(7))),
@@ -29,12 +34,15 @@ import Testing
     func `is read`(line: String, expected: PluginMessage) throws { #expect(try read(line) == expected) }
 
     @Test(arguments: [
-        "", " ", "x", "{", "[]", "1", "null", "{}", #"{"type":1}"#, #"{"type":"x"}"#, #"{"type":"log"}"#, #"{"type":"log","text":1}"#,
-        #"{"type":"log","text":"a","base64":"AA=="}"#, #"{"type":"log","base64":"%"}"#, #"{"type":"log","stream":"system","text":"a"}"#,
+        "", " ", "x", "{", "[]", "1", "null", "{}", #"{"type":1}"#, #"{"type":"x"}"#, #"{"type":"log"}"#,
+        #"{"type":"log","text":1}"#,
+        #"{"type":"log","text":"a","base64":"AA=="}"#, #"{"type":"log","base64":"%"}"#,
+        #"{"type":"log","stream":"system","text":"a"}"#,
         #"{"type":"columns"}"#, #"{"type":"columns","columns":[]}"#, #"{"type":"columns","columns":[1]}"#,
         #"{"type":"columns","columns":[{"name":"a","kind":"x"}]}"#, #"{"type":"row"}"#, #"{"type":"row","values":{}}"#,
         #"{"type":"result","result":[]}"#, #"{"type":"error","code":""}"#, #"{"type":"error","code":"A b"}"#,
-        #"{"type":"schema","schema":{}}"#, #"{"type":"schema","protocol":2,"schema":{}}"#, #"{"type":"log","text":"a"}{"#,
+        #"{"type":"schema","schema":{}}"#, #"{"type":"schema","protocol":2,"schema":{}}"#,
+        #"{"type":"log","text":"a"}{"#,
         #"{"type":"log","text":"\ud800"}"#,
     ])
     func `is an error of the protocol`(line: String) {
@@ -46,13 +54,18 @@ import Testing
     @Test(arguments: 0..<8) func `never harms who reads it`(seed: UInt64) {
         var generator = Mixer(state: seed &* 0x9E37_79B9_7F4A_7C15 &+ 1)
         let seeds = [
-            #"{"type":"log","text":"a\n","stream":"stdout"}"#, #"{"type":"row","values":[1,2.5e300,null,"x",{"base64":"AA=="}]}"#,
-            #"{"type":"progress","done":-1e308,"total":9223372036854775807,"text":"x"}"#, #"{"type":"error","code":"a","message":"b"}"#,
-            #"{"type":"columns","columns":["a",{"name":"b","kind":"json"}]}"#, #"{"type":"schema","protocol":1,"schema":{"a":[[]]}}"#,
+            #"{"type":"log","text":"a\n","stream":"stdout"}"#,
+            #"{"type":"row","values":[1,2.5e300,null,"x",{"base64":"AA=="}]}"#,
+            #"{"type":"progress","done":-1e308,"total":9223372036854775807,"text":"x"}"#,
+            #"{"type":"error","code":"a","message":"b"}"#,
+            #"{"type":"columns","columns":["a",{"name":"b","kind":"json"}]}"#,
+            #"{"type":"schema","protocol":1,"schema":{"a":[[]]}}"#,
         ].map { Array($0.utf8) }
         let pieces: [[UInt8]] = [
-            [0], [0xFF], [0x22], [0x5C], Array("{}".utf8), Array("[[[[[[[[".utf8), Array("-0".utf8), Array("1e999".utf8),
-            Array("\\ud83d".utf8), Array("99999999999999999999".utf8), Array(",".utf8), [0xE2, 0x80], Array("null".utf8),
+            [0], [0xFF], [0x22], [0x5C], Array("{}".utf8), Array("[[[[[[[[".utf8), Array("-0".utf8),
+            Array("1e999".utf8),
+            Array("\\ud83d".utf8), Array("99999999999999999999".utf8), Array(",".utf8), [0xE2, 0x80],
+            Array("null".utf8),
         ]
         var read = 0
         for _ in 0..<2000 {

@@ -18,14 +18,18 @@ import Testing
     @Test func `gives its result or throws`() async throws {
         #expect(try await WorkThread.abandonable(within: .seconds(10)) { () throws(DeployError) in 7 } == 7)
         await #expect(throws: DeployError(.notFound)) {
-            try await WorkThread.abandonable(within: .seconds(10)) { () throws(DeployError) -> Int in throw DeployError(.notFound) }
+            try await WorkThread.abandonable(within: .seconds(10)) { () throws(DeployError) -> Int in
+                throw DeployError(.notFound)
+            }
         }
     }
 
     @Test func `is left behind when its time is over or nobody waits any more`() async throws {
         let gate = Gate()
         defer { gate.open() }
-        let late = try await WorkThread.abandonable(within: .milliseconds(20)) { () throws(DeployError) in gate.wait() }
+        let late: Void? = try await WorkThread.abandonable(within: .milliseconds(20)) { () throws(DeployError) in
+            gate.wait()
+        }
         #expect(late == nil)
         let task = Task { () async throws -> Bool in
             try await WorkThread.abandonable(within: .seconds(600)) { () throws(DeployError) in gate.wait() } == nil

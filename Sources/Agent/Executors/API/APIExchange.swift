@@ -116,7 +116,8 @@ struct APIExchange: Sendable {
         var configuration = HTTPClient.Configuration(
             tlsConfiguration: settings.tls, redirectConfiguration: .disallow,
             timeout: .init(
-                connect: .nanoseconds(Int64(settings.connectTimeout * 1e9)), read: .nanoseconds(Int64(idleTimeout * 1e9))),
+                connect: .nanoseconds(Int64(settings.connectTimeout * 1e9)),
+                read: .nanoseconds(Int64(idleTimeout * 1e9))),
             decompression: .disabled)
         configuration.httpVersion = .http1Only
         configuration.connectionPool.retryConnectionEstablishment = false

@@ -105,7 +105,8 @@ struct APIExecutor: Executor {
                 guard follows, Self.isRedirect(head), let location = head.field("location") else { return }
                 guard redirects.count < APIExecutor.mostRedirects else {
                     throw APIFailure(
-                        .conflict, "the server redirects more than \(APIExecutor.mostRedirects) times, now to "
+                        .taskFailed,
+                        "the server redirects more than \(APIExecutor.mostRedirects) times, now to "
                             + location.prefix(200), wasSent: true, mayPass: false)
                 }
                 request = try next(request, head.status, location)
@@ -131,7 +132,8 @@ struct APIExecutor: Executor {
                 guard !verdict.isRefusal else {
                     throw DeployError(
                         .policyDenied,
-                        "the redirect to \(next.url) is refused by the agent's policy: \(verdict.rule) \(verdict.message)")
+                        "the redirect to \(next.url) is refused by the agent's policy: \(verdict.rule) \(verdict.message)"
+                    )
                 }
                 return next
             } catch {
@@ -160,7 +162,7 @@ struct APIExecutor: Executor {
             if let location = head.field("location"), !parameters.followsRedirects, (300...399).contains(head.status) {
                 differences[0] += "; it redirects to \(location.prefix(200)), which was not followed"
             }
-            return APIFailure(.expectationFailed, differences.joined(separator: "; "), wasSent: true)
+            return APIFailure(.taskFailed, differences.joined(separator: "; "), wasSent: true)
         }
 
         private func tell(_ head: APIExchange.Head) {

@@ -101,7 +101,8 @@ struct APIRequestBuilder: Sendable {
             for item in items { filledItems.append(try filled(item)) }
             return .array(filledItems)
         case .object(let members):
-            if members.count == 1, let name = members["secret_ref"]?.stringValue, let reference = SecretReference(name) {
+            if members.count == 1, let name = members["secret_ref"]?.stringValue, let reference = SecretReference(name)
+            {
                 return .string(try secrets.text(reference))
             }
             var filledMembers: [String: JSONValue] = [:]

@@ -41,7 +41,9 @@ struct PluginDescription: Sendable {
                 do throws(DeployError) {
                     return .success(
                         try await process.perform(question, grace: { .zero }, onStart: { _ in }) { message in
-                            guard case .schema(let schema) = message else { return .wrong("something else than a schema") }
+                            guard case .schema(let schema) = message else {
+                                return .wrong("something else than a schema")
+                            }
                             answer.fulfil(schema)
                             return .enough
                         })

@@ -64,7 +64,9 @@ struct PluginExecutor: Executor {
     ) throws(DeployError) -> JSONValue {
         switch (kind, value) {
         case (.secret, .object(let members)):
-            guard let reference = members["secret_ref"]?.stringValue.flatMap({ SecretReference($0) }) else { return value }
+            guard let reference = members["secret_ref"]?.stringValue.flatMap({ SecretReference($0) }) else {
+                return value
+            }
             return .string(try secrets.text(reference))
         case (.pairs, .object(let members)):
             var pairs: [String: JSONValue] = [:]

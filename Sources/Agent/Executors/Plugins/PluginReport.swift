@@ -30,7 +30,7 @@ actor PluginReport {
         self.output = output
         self.note = note
         rows = RowWriter(
-            output.unhurried, format: parameters.text("format").flatMap(RowWriter.Format.init) ?? .table,
+            output.unwaiting, format: parameters.text("format").flatMap(RowWriter.Format.init) ?? .table,
             limit: parameters.integer("max_rows") ?? 10_000)
     }
 

@@ -43,13 +43,13 @@ struct LogOutput: Sendable {
         await room()
     }
 
-    /// Waits while the log takes no more.
+    /// The same output for writers that do not know how to wait; whoever uses one waits for ``room()`` now and then.
+    var unwaiting: LogOutput { LogOutput(accept: accept) }
+
+    /// Waits, without a thread, until the log takes more.
     func room() async {
         while mustWait(), !Task.isCancelled { try? await Task.sleep(for: .milliseconds(2)) }
     }
-
-    /// The same for code that may neither wait nor block: who uses it waits with ``room()`` between its calls.
-    var unhurried: LogOutput { LogOutput(accept: accept) }
 
     /// A line of text.
     func line(_ text: String, to stream: LogStream = .stdout) async {

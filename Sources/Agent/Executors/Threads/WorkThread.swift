@@ -3,7 +3,6 @@
 
 import Core
 import Glibc
-import Synchronization
 
 /// Work that blocks, such as a C library's, on a thread of its own: it never holds up Swift's or NIO's threads.
 enum WorkThread {
@@ -19,19 +18,14 @@ enum WorkThread {
     ) async throws(DeployError) -> Value {
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { (continuation: CheckedContinuation<Result<Value, DeployError>, Never>) in
-                let job = Job {
+                let isStarted = detach {
                     do throws(DeployError) {
                         continuation.resume(returning: .success(try body()))
                     } catch {
                         continuation.resume(returning: .failure(error))
                     }
                 }
-                if !start(job) {
-                    continuation.resume(
-                        returning: .failure(
-                            DeployError(
-                                .unavailable, "this host has no thread left", hint: "run fewer tasks at once")))
-                }
+                if !isStarted { continuation.resume(returning: .failure(exhausted)) }
             }
         } onCancel: {
             onCancel()
@@ -39,58 +33,19 @@ enum WorkThread {
         return try result.get()
     }
 
-    /// Runs a body that nothing can interrupt; nil when the time is over, or the waiting task is canceled, first. The
-    /// thread then goes on alone, and its result is dropped.
-    ///
-    /// Throws what the body throws, or `unavailable` when too many have been left behind.
-    static func abandonable<Value: Sendable>(
-        within limit: Duration, _ body: @escaping @Sendable () throws(DeployError) -> Value
-    ) async throws(DeployError) -> Value? {
-        guard abandoned.withLock({ $0 }) < mostAbandoned else {
-            throw DeployError(.unavailable, "\(mostAbandoned) threads of this agent wait for an answer that does not come")
-        }
-        let answer = OneShot<Result<Value, DeployError>?>()
-        let job = Job {
-            let result: Result<Value, DeployError>
-            do throws(DeployError) {
-                result = .success(try body())
-            } catch {
-                result = .failure(error)
-            }
-            if !answer.fulfil(result) { abandoned.withLock { $0 -= 1 } }
-        }
-        guard start(job) else {
-            throw DeployError(.unavailable, "this host has no thread left", hint: "run fewer tasks at once")
-        }
-        let result = await withTaskGroup(of: Void.self) { group in
-            group.addTask {
-                if (try? await Task.sleep(for: limit)) == nil { return }
-                leave(answer)
-            }
-            let result = await answer.valueUnlessCanceled()
-            group.cancelAll()
-            return result
-        }
-        if result == nil { leave(answer) }
-        return try (result ?? nil)?.get()
-    }
-
-    /// Threads that still run, and for which nobody waits.
-    private static let abandoned = Mutex(0)
-    private static let mostAbandoned = 64
-
-    /// Counts a thread as left behind, unless it has just answered or is counted already.
-    private static func leave<Value>(_ answer: OneShot<Result<Value, DeployError>?>) {
-        abandoned.withLock { $0 += 1 }
-        if !answer.fulfil(nil) { abandoned.withLock { $0 -= 1 } }
+    /// What is thrown when there is no thread to be had.
+    static var exhausted: DeployError {
+        DeployError(.unavailable, "this host has no thread left", hint: "run fewer tasks at once")
     }
 
     private final class Job {
-        let body: () -> Void
-        init(_ body: @escaping () -> Void) { self.body = body }
+        let body: @Sendable () -> Void
+        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
 
-    private static func start(_ job: Job) -> Bool {
+    /// Runs a body on a new thread that nobody waits for: it must end by itself. False when there is no thread to be had.
+    static func detach(_ body: @escaping @Sendable () -> Void) -> Bool {
+        let job = Job(body)
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
         defer { pthread_attr_destroy(&attributes) }

@@ -56,7 +56,8 @@ public struct APIParameters: Sendable {
         credential = try Self.credential(parameters)
         if credential != nil, headers.contains(where: { $0.name.lowercased() == "authorization" }) {
             throw DeployError(
-                .invalidArgument, "params.headers has Authorization beside bearer or basic_user", hint: "give one of them")
+                .invalidArgument, "params.headers has Authorization beside bearer or basic_user",
+                hint: "give one of them")
         }
         expectations = try AnswerExpectations(parameters)
         retries = Int(parameters.integer("retries") ?? 0)
@@ -118,7 +119,8 @@ public struct APIParameters: Sendable {
                 hint: "write it like GET https://app.example/health")
         }
         let method = words[0].uppercased()
-        guard (1...20).contains(method.utf8.count), method.utf8.allSatisfy({ (65...90).contains($0) || $0 == 45 }) else {
+        guard (1...20).contains(method.utf8.count), method.utf8.allSatisfy({ (65...90).contains($0) || $0 == 45 })
+        else {
             throw DeployError(.invalidArgument, "'\(words[0].prefix(32))' is not a method")
         }
         guard !refusedMethods.contains(method) else {
@@ -142,7 +144,8 @@ public struct APIParameters: Sendable {
     private static func credentialName(in url: WebURL) -> String? {
         for part in (url.query ?? "").split(whereSeparator: { $0 == "&" || $0 == ";" }) {
             let name = part.prefix { $0 != "=" }
-            if credentialNames.contains(name.lowercased().replacing("-", with: "_")), name.utf8.count < part.utf8.count {
+            if credentialNames.contains(name.lowercased().replacing("-", with: "_")), name.utf8.count < part.utf8.count
+            {
                 return String(name)
             }
         }
@@ -156,13 +159,15 @@ public struct APIParameters: Sendable {
         "x-rewrite-url", "x-original-host",
     ]
 
-    private static func headers(_ parameters: TaskParameters) throws(DeployError) -> [(name: String, value: TaskValue)] {
+    private static func headers(_ parameters: TaskParameters) throws(DeployError) -> [(name: String, value: TaskValue)]
+    {
         var seen: Set<String> = []
         var total = 0
         let headers = parameters.pairs("headers").sorted { $0.key < $1.key }
         for (name, value) in headers {
             guard (1...128).contains(name.utf8.count), name.utf8.allSatisfy(isToken) else {
-                throw DeployError(.invalidArgument, "params.headers has '\(name.prefix(64))', which is no name of a field")
+                throw DeployError(
+                    .invalidArgument, "params.headers has '\(name.prefix(64))', which is no name of a field")
             }
             let plain = name.lowercased()
             guard !refusedFields.contains(plain), !plain.hasPrefix("proxy-") else {
