@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tasks of type api against a real HTTP server: requests, expectations, redirects, retries, limits, TLS, and the guard."""
 
+import contextlib
 import hashlib
 import json
 import re
+import socket
 import threading
 
 import pytest
@@ -340,6 +342,28 @@ def test_a_server_that_is_not_there(call):
     port = free_port()
     done = call(f"GET http://127.0.0.1:{port}/")
     assert done.error == {"code": "unreachable", "message": f"http://127.0.0.1:{port}: Connection refused"}
+
+
+def test_a_server_that_takes_no_connection(call):
+    with socket.socket() as listener, contextlib.ExitStack() as stack:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):  # what the listener's queue holds, and more
+            queued = stack.enter_context(socket.socket())
+            queued.setblocking(False)
+            queued.connect_ex(listener.getsockname())
+        done = call(f"GET http://127.0.0.1:{listener.getsockname()[1]}/")
+        assert done.error["code"] == "unreachable" and "no connection within 2.0 s" in done.error["message"], done
+
+
+def test_a_server_that_does_not_speak_tls(call, web):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(8)
+        done = call(f"GET https://127.0.0.1:{listener.getsockname()[1]}/")
+        assert done.error["code"] == "unreachable" and "within 2.0 s" in done.error["message"], done
+    done = call(f"GET {web.url('/').replace('http:', 'https:')}")
+    assert done.error["code"] == "unreachable" and "TLS failed" in done.error["message"], done
 
 
 def test_cancel_closes_the_connection_at_once(site, agent, web):

@@ -35,7 +35,7 @@ def agent(site, program):
         return {"command": [program], "env": {"DESCRIBE": how}}
     agent = site.agent("plug-1", wait=False, plugins={
         "demo": {"command": [program, "--flag", "a b", "$HOME"], "env": {"MODE": "test"}, "secrets": {"DEMO_KEY": {"secret_ref": "demo"}}},
-        "short": {"command": [program], "timeout": "500ms", "max-concurrency": 1},
+        "short": {"command": [program], "timeout": "500ms"},
         "hurry": {"command": [program, "--hurry"]},
         **{f"bad-{how}": bad(how) for how in ("hang", "crash", "rubbish", "long", "wrong", "version", "invalid", "kind", "fat")},
         "bad-gone": {"command": ["/no/such/program"]},
@@ -251,7 +251,7 @@ def test_one_that_does_not_listen_is_killed_with_all_it_started(site, agent, com
     assert not alive(pid)
 
 
-def test_time_and_concurrency_are_limited_by_the_settings(site, agent):
+def test_time_is_limited_by_the_settings(site, agent):
     done = perform(site, "plug-1", "short", "deaf", grace=0, timeout=60)
     assert done.state == "timed_out" and "0.5 s" in done.error["message"]
 
