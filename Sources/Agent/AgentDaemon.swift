@@ -41,7 +41,8 @@ struct AgentDaemon: Sendable {
         let factory = ExecutorFactory(
             hostNamespaces: HostNamespaces(targetProcess: configuration.hostProcess),
             cloud: CloudContent(endpoint: configuration.server, credentials: credentials),
-            own: configuration.ownFiles, vault: vault, logger: logger)
+            own: configuration.ownFiles, vault: vault, logger: logger,
+            judge: { policy.judge($0) })
         let parts = TaskRunner.Parts(
             executors: try await factory.registry(configuration.executors),
             admission: TaskAdmission(policy: policy, vault: vault),

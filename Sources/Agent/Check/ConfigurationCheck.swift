@@ -3,10 +3,12 @@
 
 import Core
 import Glibc
+import Logging
 import NIOCore
 import NIOSSL
 
-/// Looks for everything that would keep an agent from working, without starting one and without the network.
+/// Looks for everything that would keep an agent from working, without starting one and without the network. Plugins are
+/// started, to be asked what their tasks take.
 struct ConfigurationCheck {
     /// Variables that stand above the file, as they would at a start.
     let environment: [String: String]
@@ -25,6 +27,7 @@ struct ConfigurationCheck {
         if let configuration {
             let found = surroundings(configuration, settings, path)
             all += found.problems
+            all += await executors(configuration).map { Problem(file: path, text: $0) }
             warnings = found.warnings
         }
         let own = all.filter { $0.file == path }.sorted { ($0.line ?? .max) < ($1.line ?? .max) }
@@ -107,6 +110,16 @@ struct ConfigurationCheck {
         }
         let own = policy(configuration.policyFile)
         return (problems + own.problems, own.warnings)
+    }
+
+    /// What is wrong with the executors' settings. Plugins are asked what their tasks take, as at a start.
+    private func executors(_ configuration: AgentConfiguration) async -> [String] {
+        let factory = ExecutorFactory(
+            hostNamespaces: HostNamespaces(targetProcess: configuration.hostProcess),
+            vault: SecretVault(directory: configuration.secretsDirectory),
+            logger: Logger(label: "check") { _ in SwiftLogNoOpLogHandler() },
+            judge: { _ in GuardVerdict(.deny, rule: "check", message: "nothing runs", mode: .whitelist) })
+        return await factory.problems(configuration.executors)
     }
 
     /// Why the agent could not keep its state there.

@@ -22,4 +22,8 @@ struct ExecutionContext: Sendable {
     let onStart: @Sendable (pid_t?) async -> Void
     /// Tells the Cloud how far the work has come, where that is known.
     var progress = ProgressMeter { _ in }
+    /// The run it belongs to, if it was told.
+    var runID: RunID?
+    /// Who asked for it, if it was told.
+    var actor: String?
 }

@@ -6,11 +6,11 @@ import Glibc
 import NIOCore
 import NIOPosix
 
-/// A pipe for one output of a program: the program writes, we read without a thread.
+/// A pipe to or from a program, whose end here is served without a thread.
 struct OutputPipe: Sendable {
-    /// Our end, non-blocking.
+    /// Of an output our end, of an input the program's.
     let readEnd: Int32
-    /// The program's end.
+    /// Of an output the program's end, of an input ours.
     let writeEnd: Int32
 
     /// Makes a pipe whose ends no other program inherits; throws `unavailable` when descriptors run out.
@@ -23,11 +23,11 @@ struct OutputPipe: Sendable {
     }
 }
 
-/// Reads one output of a program into the pump; stops reading while there is no room, which stops the program.
+/// Reads one output of a program into its sink; stops reading while there is no room, which stops the program.
 final class OutputReader: ChannelInboundHandler, Sendable {
     typealias InboundIn = ByteBuffer
 
-    private let pump: LogPump
+    private let pump: any OutputSink
     private let stream: LogStream
     private let descriptor: Int32
     private let state: NIOLoopBoundBox<State>
@@ -46,7 +46,7 @@ final class OutputReader: ChannelInboundHandler, Sendable {
     private static let setPipeSize: Int32 = 1031
     private static let readSize = 65_536
 
-    private init(pump: LogPump, stream: LogStream, descriptor: Int32) {
+    private init(pump: any OutputSink, stream: LogStream, descriptor: Int32) {
         self.pump = pump
         self.stream = stream
         self.descriptor = descriptor
@@ -55,7 +55,7 @@ final class OutputReader: ChannelInboundHandler, Sendable {
 
     /// Starts to read a pipe; the descriptor belongs to the channel from now on. Throws `unavailable` when it cannot.
     static func attach(
-        _ readEnd: Int32, stream: LogStream, to pump: LogPump
+        _ readEnd: Int32, stream: LogStream, to pump: any OutputSink
     ) async throws(DeployError) -> (reader: OutputReader, channel: any Channel) {
         let reader = OutputReader(pump: pump, stream: stream, descriptor: readEnd)
         do {

@@ -23,7 +23,9 @@ struct ProcessRunner: Sendable {
     /// For which task.
     let reference: TaskReference
     /// Where its output goes.
-    let log: LogPump
+    let log: any OutputSink
+    /// Who talks with it instead of its standard input and output being given and logged; nil for nobody.
+    var dialogue: ProcessDialogue?
 
     /// How long an output stays open for somebody else once the program's session is empty.
     private static let outputPatience: Duration = .seconds(1)
@@ -39,7 +41,7 @@ struct ProcessRunner: Sendable {
     ) async throws(DeployError) -> End {
         let stop = OneShot<Bool>()
         // Not canceled with us, so that it can wait while it stops the processes in order; it is always awaited.
-        let work = Task { await supervise(stop, grace: grace, onStart: onStart) }
+        let work = Task { await run(until: stop, grace: grace, onStart: onStart) }
         let result = await withTaskCancellationHandler {
             await work.value
         } onCancel: {
@@ -53,14 +55,19 @@ struct ProcessRunner: Sendable {
         case stopped(Bool)
     }
 
-    private func supervise(
-        _ stop: OneShot<Bool>, grace: @escaping @Sendable () -> Duration,
+    /// The same for who decides about stopping: `stop` set to true ends the processes. It is set when this returns.
+    func run(
+        until stop: OneShot<Bool>, grace: @escaping @Sendable () -> Duration,
         onStart: @escaping @Sendable (pid_t) async -> Void
     ) async -> Result<End, DeployError> {
         let outputs: Outputs
         do throws(DeployError) {
-            outputs = try await Outputs(log: log)
-        } catch { return .failure(error) }
+            outputs = try await Outputs(log: log, dialogue: dialogue)
+        } catch {
+            dialogue?.closeChildEnds()
+            stop.fulfil(false)
+            return .failure(error)
+        }
         let started = OneShot<pid_t?>()
         var result: Result<End, DeployError> = .failure(DeployError(.internal))
         var wasStopped = false
@@ -94,7 +101,7 @@ struct ProcessRunner: Sendable {
         defer { started.fulfil(nil) }
         let input: Int32
         do throws(DeployError) {
-            input = try InputFile.open(command.standardInput)
+            if let dialogue { input = dialogue.childInput } else { input = try InputFile.open(command.standardInput) }
         } catch {
             outputs.closeWriteEnds()
             return .failure(error)
@@ -104,9 +111,9 @@ struct ProcessRunner: Sendable {
                 command.configuration,
                 input: .fileDescriptor(FileDescriptor(rawValue: input), closeAfterSpawningProcess: true),
                 output: .fileDescriptor(
-                    FileDescriptor(rawValue: outputs.standardOutput.writeEnd), closeAfterSpawningProcess: true),
+                    FileDescriptor(rawValue: outputs.standardOutput), closeAfterSpawningProcess: true),
                 error: .fileDescriptor(
-                    FileDescriptor(rawValue: outputs.standardError.writeEnd), closeAfterSpawningProcess: true)
+                    FileDescriptor(rawValue: outputs.standardError), closeAfterSpawningProcess: true)
             ) { execution in
                 let pid = execution.processIdentifier.value
                 started.fulfil(pid)
@@ -129,38 +136,37 @@ struct ProcessRunner: Sendable {
     }
 }
 
-/// The two outputs of a program, being read.
+/// The outputs of a program, being read.
 private struct Outputs: Sendable {
-    let standardOutput: OutputPipe
-    let standardError: OutputPipe
+    /// The program's end of its standard output.
+    let standardOutput: Int32
+    /// The program's end of its standard error.
+    let standardError: Int32
     private let readers: [(reader: OutputReader, channel: any Channel)]
 
-    init(log: LogPump) async throws(DeployError) {
-        standardOutput = try OutputPipe()
-        do throws(DeployError) {
-            standardError = try OutputPipe()
-        } catch {
-            close(standardOutput.readEnd)
-            close(standardOutput.writeEnd)
-            throw error
-        }
+    /// Who talks with the program reads its standard output.
+    init(log: any OutputSink, dialogue: ProcessDialogue?) async throws(DeployError) {
+        var writeEnds: [Int32] = []
         var readers: [(reader: OutputReader, channel: any Channel)] = []
         do throws(DeployError) {
-            readers.append(try await OutputReader.attach(standardOutput.readEnd, stream: .stdout, to: log))
-            readers.append(try await OutputReader.attach(standardError.readEnd, stream: .stderr, to: log))
+            for stream in dialogue == nil ? [LogStream.stdout, .stderr] : [.stderr] {
+                let pipe = try OutputPipe()
+                writeEnds.append(pipe.writeEnd)
+                readers.append(try await OutputReader.attach(pipe.readEnd, stream: stream, to: log))
+            }
         } catch {
-            if readers.isEmpty { close(standardError.readEnd) }
             for (_, channel) in readers { channel.close(promise: nil) }
-            close(standardOutput.writeEnd)
-            close(standardError.writeEnd)
+            for end in writeEnds { close(end) }
             throw error
         }
+        standardOutput = dialogue?.childOutput ?? writeEnds[0]
+        standardError = writeEnds[writeEnds.count - 1]
         self.readers = readers
     }
 
     func closeWriteEnds() {
-        close(standardOutput.writeEnd)
-        close(standardError.writeEnd)
+        close(standardOutput)
+        close(standardError)
     }
 
     /// Whether a slow disk or a busy host keeps us from what the program wrote.
@@ -172,7 +178,7 @@ private struct Outputs: Sendable {
     }
 
     /// Waits until both outputs are read to their end; one that somebody else still holds is closed after `patience`.
-    func finish(within patience: Duration, log: LogPump) async {
+    func finish(within patience: Duration, log: any OutputSink) async {
         for (reader, channel) in readers { reader.drain(channel) }
         let held = OneShot<Void>()
         await withTaskGroup(of: Void.self) { group in

@@ -238,7 +238,8 @@ actor TaskRunner: Service {
             secrets: admission.secrets,
             grace: { stop.grace },
             onStart: { pid in await self.started(reference, pid: pid, at: startedAt) },
-            progress: ProgressMeter { uplink.report($0, of: reference) })
+            progress: ProgressMeter { uplink.report($0, of: reference) },
+            runID: slot.create.runID, actor: slot.create.actor)
     }
 
     private func started(_ reference: TaskReference, pid: pid_t?, at: Timestamp) {

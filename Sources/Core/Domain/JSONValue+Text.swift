@@ -9,8 +9,10 @@
 
 extension JSONValue {
     /// Reads a JSON text within ``JSONLimits``; throws `invalid_argument` or `too_large`.
-    public init(text: String) throws(DeployError) {
-        let bytes = Array(text.utf8)
+    public init(text: String) throws(DeployError) { try self.init(bytes: Array(text.utf8)) }
+
+    /// The same from bytes.
+    public init(bytes: [UInt8]) throws(DeployError) {
         try JSONLimits.check(bytes)
         do {
             self = try JSONDecoder().decode(JSONValue.self, from: Data(bytes))

@@ -91,5 +91,6 @@ public struct TaskSpec: Sendable, Hashable, Codable {
         if let logLimit, logLimit < 1 { throw DeployError(.invalidArgument, "log_limit is not positive") }
         if type == TaskType.shell.rawValue { _ = try ShellParameters(self) }
         if type == TaskType.file.rawValue { _ = try FileParameters(self) }
+        if type == TaskType.api.rawValue { _ = try APIParameters(self) }
     }
 }

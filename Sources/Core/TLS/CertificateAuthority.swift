@@ -214,7 +214,7 @@ public struct CertificateAuthority: Sendable {
     }
 
     private static func generalName(_ name: String) throws -> GeneralName {
-        if let address = IPAddressBytes(name) { return .ipAddress(ASN1OctetString(contentBytes: address.bytes[...])) }
+        if let address = IPAddress(name) { return .ipAddress(ASN1OctetString(contentBytes: address.bytes[...])) }
         return .dnsName(name)
     }
 

@@ -78,19 +78,3 @@ public enum PrivateFile {
         DeployError(.internal, "\(path) cannot be written: \(String(cString: strerror(errno)))")
     }
 }
-
-/// The bytes of an IP address written as text.
-struct IPAddressBytes {
-    let bytes: [UInt8]
-
-    init?(_ text: String) {
-        var four = in_addr()
-        if inet_pton(AF_INET, text, &four) == 1 {
-            bytes = withUnsafeBytes(of: &four) { Array($0) }
-            return
-        }
-        var sixteen = in6_addr()
-        guard inet_pton(AF_INET6, text, &sixteen) == 1 else { return nil }
-        bytes = withUnsafeBytes(of: &sixteen) { Array($0) }
-    }
-}

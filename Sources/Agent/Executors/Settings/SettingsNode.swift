@@ -133,6 +133,9 @@ struct SettingsNode: Sendable {
         return nodes
     }
 
+    /// All keys, in order.
+    var keys: [String] { members.keys.sorted() }
+
     /// Whatever stands there.
     mutating func value(_ key: String) -> JSONValue? { take(key) }
 

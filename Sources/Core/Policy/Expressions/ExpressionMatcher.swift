@@ -31,8 +31,12 @@ struct ExpressionMatcher {
         visited = Array(repeating: 0, count: program.instructions.count)
     }
 
-    /// Whether the program accepts the whole text.
-    mutating func accepts(_ text: String) -> Bool {
+    /// After so many elementary steps somebody may say that it is enough.
+    private static let patience = 1 << 16
+
+    /// Whether the program accepts the whole text; false once `isCanceled` says so.
+    mutating func accepts(_ text: String, unless isCanceled: () -> Bool = { false }) -> Bool {
+        var asked = 0
         let width = program.classCount
         var current = number(of: State(waiting: [program.start], afterWord: false, atStart: true))
         for scalar in text.unicodeScalars {
@@ -41,6 +45,10 @@ struct ExpressionMatcher {
             let known = table[current * width + kind]
             current = known >= 0 ? known : advance(current, kind)
             if states[current].waiting.isEmpty { return false }
+            if steps - asked >= Self.patience {
+                asked = steps
+                if isCanceled() { return false }
+            }
         }
         return closure(states[current], next: nil).accepted
     }

@@ -33,6 +33,12 @@ public struct GuardExpression: Sendable, Hashable, CustomStringConvertible {
     /// Whether the expression matches the whole text.
     public func matchesWhole(_ text: String) -> Bool { match(text).accepted }
 
+    /// The same for a long text: `isCanceled` is asked from time to time, and once it is true the answer is false.
+    func matchesWhole(_ text: String, unless isCanceled: () -> Bool) -> Bool {
+        var matcher = ExpressionMatcher(program)
+        return matcher.accepts(text, unless: isCanceled)
+    }
+
     /// The same, with the number of elementary steps it took.
     func match(_ text: String) -> (accepted: Bool, steps: Int) {
         var matcher = ExpressionMatcher(program)
