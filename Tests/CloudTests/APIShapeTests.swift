@@ -26,6 +26,7 @@ import Testing
         agent.environment = "prod"
         agent.reportedEnvironment = "test"
         agent.executors = ["shell"]
+        agent.executorDetails = [ExecutorReport(type: "mysql", datasources: ["main"])]
         agent.load = 0.5
         agent.lastSeen = now
         agent.connectedAt = now
@@ -33,6 +34,11 @@ import Testing
         agent.hostNamespaces = true
         return agent
     }
+
+    private static let parameter = ExecutorParameter(
+        "mode", .word, "How.", required: true, standard: .string("a"), words: ["a", "b"], minimum: 0, maximum: 9e15)
+    private static let executor = ExecutorInfo(
+        .plugin("ship", parameters: [parameter]), agents: 2, datasources: ["main"], isConflicting: true)
 
     private static var task: TaskRecord {
         var task = TaskRecord(
@@ -86,7 +92,9 @@ import Testing
         .deny, rule: "D1", message: "no", position: 1, commands: ["rm"], mode: .audit, policy: "hash")
 
     private static let values: [(String, any Encodable & Sendable)] = [
-        ("Agent", agent), ("Run", run), ("Task", task), ("TaskSpec", spec), ("Scope", scope), ("GuardPolicy", policy),
+        ("Agent", agent), ("Executor", executor), ("ExecutorCommand", executor.command),
+        ("ExecutorParameter", parameter), ("Run", run), ("Task", task), ("TaskSpec", spec), ("Scope", scope),
+        ("GuardPolicy", policy),
         ("RunDetail", RunDetail(run: run, tasks: [task])), ("TaskDetail", TaskDetail(task: task, run: run)),
         ("Tasks", CancelReply(tasks: [task])),
         ("Selector", TargetSelector(agents: ["a"], labels: ["b": "c"], all: true)),
@@ -147,7 +155,7 @@ import Testing
         try shape.check(.object(good))
         for (name, value) in [
             ("status", JSONValue.string("ok")), ("timeout", .integer(-1)), ("timeout", .number(1e9)),
-            ("timeout", .string("5")), ("timeout", .null), ("command", .array([])), ("command", ""), ("type", "SHELL"),
+            ("timeout", .string("5")), ("timeout", .null), ("command", .array([])), ("type", "SHELL"), ("type", ""),
             ("agent_id", ""), ("file_id", "../x"), ("params", .array([])), ("log_limit", .number(1.5)),
         ] {
             let error = #expect(throws: DeployError.self, "\(name)") {

@@ -20,7 +20,7 @@ import Testing
                     site.prod.agent.name, site.prod.agent.id.rawValue, site.prod.task.id.rawValue,
                     site.prod.task.runID.rawValue, site.prod.enrolment, site.prod.agentToken.rawValue,
                     site.prod.operatorName, site.prod.operatorToken.rawValue, site.prod.policy,
-                ] {
+                ] + site.prod.told {
                     #expect(!reply.contains(foreign), "\(request) shows \(foreign): \(reply)")
                 }
             } catch {
@@ -72,7 +72,8 @@ import Testing
     @Test func `the table of roles is what was decided`() {
         let table: [Role: Set<Action>] = [
             .viewer: [
-                .serverInfo, .agentRead, .runRead, .taskRead, .logRead, .eventsRead, .policyRead, .policyTest,
+                .serverInfo, .agentRead, .executorRead, .runRead, .taskRead, .logRead, .eventsRead, .policyRead,
+                .policyTest,
             ],
             .operator: [.runCreate, .taskCancel],
             .approver: [.policyWrite, .auditRead, .auditExport, .auditVerify],

@@ -21,6 +21,8 @@ struct TwoEnvironments {
         let operatorName: String
         let operatorToken: TokenID
         let policy: String
+        /// What its agent alone tells of its executors.
+        var told: [String] { ["db-\(environment)", "summary-\(environment)"] }
     }
 
     init() async throws {
@@ -38,6 +40,12 @@ struct TwoEnvironments {
             throw DeployError(.internal, "not an agent")
         }
         let agent = try await fixture.service.agent("agent-\(environment)", as: root)
+        try await fixture.tell(
+            agent,
+            [
+                ExecutorReport(type: "shell"), ExecutorReport(type: "mysql", datasources: ["db-\(environment)"]),
+                ExecutorReport(type: "ship", schema: .plugin("ship", summary: "summary-\(environment)")),
+            ])
         var policy = GuardPolicy.standard(environment: environment)
         policy.mode = .blacklistDefault
         let scope = Scope(environments: [environment])
@@ -75,6 +83,7 @@ struct TwoEnvironments {
         case .agentShow: [.agentShow(object(corner.agent.name)), .agentShow(object(corner.agent.id.rawValue))]
         case .agentUpdate: [.agentUpdate(update)]
         case .agentRemove: [.agentRemove(object(corner.agent.name)), .agentRemove(object(corner.agent.id.rawValue))]
+        case .executorList: [.executorList(ExecutorListQuery()), .executorList(ExecutorListQuery(type: "ship"))]
         case .runCreate:
             [.runCreate(RunCreate(selector: selector, spec: spec)), .runCreate(RunCreate(selector: byID, spec: spec))]
         case .runList: [.runList(TaskListQuery())]

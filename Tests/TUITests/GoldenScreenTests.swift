@@ -88,6 +88,32 @@ import Testing
                 $0.press("g p"); $0.send(.policies(Scene.policies)); $0.press("j Enter")
             }
         ),
+        ("compose-database", { database(&$0) }),
+        (
+            "review-database",
+            {
+                database(&$0); $0.press("C-r")
+            }
+        ),
+        ("compose-plugin", { plugin(&$0) }),
+        (
+            "compose-plugin-end",
+            {
+                plugin(&$0); $0.press("S-Tab S-Tab S-Tab S-Tab S-Tab S-Tab")
+            }
+        ),
+        (
+            "review-plugin",
+            {
+                plugin(&$0); $0.press("C-r")
+            }
+        ),
+        (
+            "runs-plugin",
+            {
+                $0.send(.runs([SceneExecutors.run, Scene.run])); $0.press("g r")
+            }
+        ),
         ("compose-refused", { refused(&$0) }),
         ("review-refused", { refused(&$0, then: "C-r") }),
         ("verdicts", { refused(&$0, then: "C-t") }),
@@ -155,8 +181,27 @@ import Testing
         scene.type("uptime; echo 'two words'")
         scene.press("Tab")
         scene.type("/srv")
-        scene.press("Tab Tab Tab")
+        scene.press("S-Tab S-Tab S-Tab S-Tab")
         scene.type("10m")
+    }
+
+    private static func database(_ scene: inout Scene) {
+        scene.send(.agents(SceneExecutors.agents))
+        scene.press("t")
+        scene.send(.executors(SceneExecutors.executors))
+        scene.model.compose[.target] = TextField("role=db")
+        scene.model.compose.focus = .type
+        scene.press("m Tab")
+        scene.send(
+            .paste("UPDATE orders SET state = 'done'\n  WHERE id = 7;\nSELECT state, note FROM orders WHERE id = 7"))
+        scene.press("Tab Right Tab j")
+    }
+
+    private static func plugin(_ scene: inout Scene) {
+        scene.send(.agents(SceneExecutors.agents))
+        scene.send(.executors(SceneExecutors.executors))
+        scene.send(.runs([SceneExecutors.run]))
+        scene.press("g r d Tab Tab")
     }
 
     private static func openHostRun(_ scene: inout Scene) {
@@ -167,7 +212,7 @@ import Testing
     private static func refused(_ scene: inout Scene, then keys: String? = nil) {
         compose(&scene)
         scene.model.compose[.command] = TextField("uptime; rm -rf /")
-        scene.model.compose[.namespaces] = TextField("host")
+        scene.model.compose[.parameter("host_namespaces")] = TextField("yes")
         scene.send(.tick(Scene.start))
         if let keys { scene.press(keys) }
         if let test = scene.model.check.wanted { scene.send(.policyTested(test, Scene.verdicts)) }

@@ -10,6 +10,7 @@ enum Action: String, Sendable, CaseIterable {
     case agentRead = "agent.read"
     case agentUpdate = "agent.update"
     case agentRemove = "agent.remove"
+    case executorRead = "executor.read"
     case runCreate = "run.create"
     case runRead = "run.read"
     case taskRead = "task.read"
@@ -32,7 +33,9 @@ enum Action: String, Sendable, CaseIterable {
     /// The least role that may do it.
     var minimumRole: Role {
         switch self {
-        case .serverInfo, .agentRead, .runRead, .taskRead, .logRead, .eventsRead, .policyRead, .policyTest: .viewer
+        case .serverInfo, .agentRead, .executorRead, .runRead, .taskRead, .logRead, .eventsRead, .policyRead,
+            .policyTest:
+            .viewer
         case .runCreate, .taskCancel: .operator
         case .policyWrite, .auditRead, .auditExport, .auditVerify: .approver
         case .agentUpdate, .agentRemove, .operatorRead, .operatorWrite, .tokenRead, .tokenWrite, .enrolmentRead,
@@ -44,8 +47,8 @@ enum Action: String, Sendable, CaseIterable {
     /// Whether it is written to the audit also when it succeeds; refusals always are.
     var isAudited: Bool {
         switch self {
-        case .serverInfo, .agentRead, .runRead, .taskRead, .eventsRead, .policyRead, .policyTest, .operatorRead,
-            .tokenRead, .enrolmentRead:
+        case .serverInfo, .agentRead, .executorRead, .runRead, .taskRead, .eventsRead, .policyRead, .policyTest,
+            .operatorRead, .tokenRead, .enrolmentRead:
             false
         case .agentUpdate, .agentRemove, .runCreate, .taskCancel, .logRead, .policyWrite, .auditRead, .auditExport,
             .auditVerify, .operatorWrite, .tokenWrite, .enrolmentWrite:
@@ -67,6 +70,7 @@ extension OperatorRequestType {
         case .agentList, .agentShow: .agentRead
         case .agentUpdate: .agentUpdate
         case .agentRemove: .agentRemove
+        case .executorList: .executorRead
         case .runCreate: .runCreate
         case .runList, .runShow: .runRead
         case .taskList, .taskShow: .taskRead

@@ -68,6 +68,7 @@ enum Schema {
             """,
         ]),
         security,
+        executors,
     ]
 
     /// Who may do what, what may run where, and the record of it.
@@ -149,6 +150,12 @@ enum Schema {
                 }
             }
         })
+
+    /// What agents tell of their executors.
+    private static let executors = Migration(statements: [
+        "ALTER TABLE agents ADD COLUMN executor_details TEXT",
+        "ALTER TABLE agents ADD COLUMN executor_schemas TEXT",
+    ])
 
     /// Applies what is missing, each step whole or not at all.
     ///
