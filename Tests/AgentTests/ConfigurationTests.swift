@@ -80,7 +80,7 @@ import Testing
         let page = contents(
             of: #filePath.replacing("/Tests/AgentTests/ConfigurationTests.swift", with: "/man/tiangong-agent.yaml.5"))
         let documented = Set(page.matches(of: /\n\.It Ic (\S+)/).map { String($0.output.1) })
-        #expect(documented == Set(AgentConfiguration.Key.allCases.map(\.rawValue)))
+        #expect(documented == Set(AgentConfiguration.Key.allCases.map(\.rawValue)).union(ExecutorSettings.keys))
     }
 
     @Test func `a state directory serves one agent at a time`() async throws {

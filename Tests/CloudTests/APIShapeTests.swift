@@ -49,6 +49,7 @@ import Testing
         agent.environment = "prod"
         agent.reportedEnvironment = "test"
         agent.executors = ["shell"]
+        agent.executorDetails = [ExecutorReport(type: "mysql", datasources: ["main"])]
         agent.load = 0.5
         agent.lastSeen = now
         agent.connectedAt = now
@@ -56,6 +57,11 @@ import Testing
         agent.hostNamespaces = true
         return agent
     }
+
+    private static let parameter = ExecutorParameter(
+        "mode", .word, "How.", required: true, standard: .string("a"), words: ["a", "b"], minimum: 0, maximum: 9e15)
+    private static let executor = ExecutorInfo(
+        .plugin("ship", parameters: [parameter]), agents: 2, datasources: ["main"], isConflicting: true)
 
     private static var task: TaskRecord {
         var task = TaskRecord(
@@ -111,8 +117,9 @@ import Testing
         .deny, rule: "D1", message: "no", position: 1, commands: ["rm"], mode: .audit, policy: "hash")
 
     private static let values: [(String, any Encodable & Sendable)] = [
-        ("Agent", agent), ("Run", run), ("Task", task), ("TaskSpec", spec), ("Scope", scope), ("GuardPolicy", policy),
-        ("File", file), ("Upload", upload), ("FileBegin", begin),
+        ("Agent", agent), ("Executor", executor), ("ExecutorCommand", executor.command),
+        ("ExecutorParameter", parameter), ("Run", run), ("Task", task), ("TaskSpec", spec), ("Scope", scope),
+        ("GuardPolicy", policy), ("File", file), ("Upload", upload), ("FileBegin", begin),
         ("Rollout", Rollout(batch: "1", stopAfter: 1)),
         ("RunDetail", RunDetail(run: run, tasks: [task])), ("TaskDetail", TaskDetail(task: task, run: run)),
         ("Tasks", CancelReply(tasks: [task])),
@@ -174,7 +181,8 @@ import Testing
         try shape.check(.object(good))
         for (name, value) in [
             ("status", JSONValue.string("ok")), ("timeout", .integer(-1)), ("timeout", .number(1e9)),
-            ("timeout", .string("5")), ("timeout", .null), ("command", .array([])), ("command", ""), ("type", ""),
+            ("timeout", .string("5")), ("timeout", .null), ("command", .array([])), ("command", ""), ("type", "SHELL"),
+            ("type", ""),
             ("agent_id", ""), ("file_id", "../x"), ("params", .array([])), ("log_limit", .number(1.5)),
         ] {
             let error = #expect(throws: DeployError.self, "\(name)") {

@@ -47,6 +47,17 @@ final class CloudFixture: Sendable {
         return agent
     }
 
+    /// As if the agent had registered with these executors.
+    func tell(_ agent: AgentInfo, _ reports: [ExecutorReport]) async throws {
+        var register = AgentRegister()
+        register.executorDetails = reports
+        let final = register
+        try await store.write { transaction in
+            _ = try AgentTable.connect(agent.id, final, replica: "test", address: "", transaction)
+            try AgentExecutorTable.set(final, of: agent.id, transaction)
+        }
+    }
+
     /// A task of its own run, brought to a state by the events that lead there.
     func task(on agent: AgentInfo, after events: [TaskEvent] = []) async throws -> TaskRecord {
         let run = try await tasks.create(
@@ -81,5 +92,19 @@ extension Principal {
     /// An administrator who reaches everything.
     static func test(_ name: String, role: Role = .admin, scope: Scope = Scope()) -> Principal {
         Principal(name: name, token: .random(), role: role, scope: scope, source: "127.0.0.1")
+    }
+}
+
+extension ExecutorSchema {
+    /// A plugin that takes one required and one other parameter.
+    static func plugin(
+        _ type: String, summary: String = "Ships.", parameters: [ExecutorParameter]? = nil
+    ) -> ExecutorSchema {
+        ExecutorSchema(
+            type: type, summary: summary, command: Command("release", "What is shipped."),
+            parameters: parameters ?? [
+                ExecutorParameter("target", .word, "Where to.", required: true, words: ["blue", "green"]),
+                ExecutorParameter("canary", .integer, "How many first.", minimum: 0, maximum: 100),
+            ])
     }
 }

@@ -21,7 +21,7 @@ import Testing
                     site.prod.task.runID.rawValue, site.prod.enrolment, site.prod.agentToken.rawValue,
                     site.prod.operatorName, site.prod.operatorToken.rawValue, site.prod.policy,
                     site.prod.file.id.rawValue, site.prod.file.name, site.prod.upload.rawValue,
-                ] {
+                ] + site.prod.told {
                     #expect(!reply.contains(foreign), "\(request) shows \(foreign): \(reply)")
                 }
             } catch {
@@ -77,7 +77,7 @@ import Testing
     @Test func `the table of roles is what was decided`() {
         let table: [Role: Set<Action>] = [
             .viewer: [
-                .serverInfo, .agentRead, .runRead, .taskRead, .logRead, .eventsRead, .fileList, .policyRead,
+                .serverInfo, .agentRead, .executorRead, .runRead, .taskRead, .logRead, .eventsRead, .fileList, .policyRead,
                 .policyTest,
             ],
             .operator: [.runCreate, .taskCancel, .fileRead, .fileWrite, .fileRemove],

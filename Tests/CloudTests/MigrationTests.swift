@@ -41,6 +41,7 @@ import Testing
             )
         }
         #expect(agents.map(\.environment) == ["default", "prod"])
+        #expect(agents.allSatisfy { $0.executorDetails == nil })
         #expect(operators.map(\.name) == ["ada", "eve"])
         #expect(operators.allSatisfy { $0.role == .admin && $0.scope == Scope() && $0.disabledAt == nil })
         #expect(tokens.count == 3 && tokens.allSatisfy { $0.role == nil && $0.scope == Scope() })

@@ -25,6 +25,8 @@ struct TwoEnvironments {
         let file: FileInfo
         /// An upload of this environment's administrator that is not complete.
         let upload: UploadID
+        /// What its agent alone tells of its executors.
+        var told: [String] { ["db-\(environment)", "summary-\(environment)"] }
     }
 
     init() async throws {
@@ -42,6 +44,12 @@ struct TwoEnvironments {
             throw DeployError(.internal, "not an agent")
         }
         let agent = try await fixture.service.agent("agent-\(environment)", as: root)
+        try await fixture.tell(
+            agent,
+            [
+                ExecutorReport(type: "shell"), ExecutorReport(type: "mysql", datasources: ["db-\(environment)"]),
+                ExecutorReport(type: "ship", schema: .plugin("ship", summary: "summary-\(environment)")),
+            ])
         var policy = GuardPolicy.standard(environment: environment)
         policy.mode = .blacklistDefault
         let scope = Scope(environments: [environment])
@@ -83,6 +91,7 @@ struct TwoEnvironments {
         case .agentShow: [.agentShow(object(corner.agent.name)), .agentShow(object(corner.agent.id.rawValue))]
         case .agentUpdate: [.agentUpdate(update)]
         case .agentRemove: [.agentRemove(object(corner.agent.name)), .agentRemove(object(corner.agent.id.rawValue))]
+        case .executorList: [.executorList(ExecutorListQuery()), .executorList(ExecutorListQuery(type: "ship"))]
         case .runCreate:
             [.runCreate(RunCreate(selector: selector, spec: spec)), .runCreate(RunCreate(selector: byID, spec: spec))]
         case .runList: [.runList(TaskListQuery())]

@@ -11,6 +11,7 @@ import pytest
 from harness import wire
 from harness.schema import problems
 from harness.site_rest import SilentSite
+from harness.waiting import until
 
 NOBODY = ["none", "empty", "bad", "expired", "revoked", "agent", "enrolment"]
 ROLES = ["viewer", "operator", "approver", "admin"]
@@ -26,6 +27,17 @@ def site(tmp_path_factory):
         yield site
     finally:
         site.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def told(site):
+    """An agent has told of its executors, so that there is something to be kept from strangers; it is gone again."""
+    with site.link("agent", "/ws/agent") as link:
+        link.send("agent_register", {"hostname": "h", "executors": ["shell", "mysql"],
+                                     "executor_details": [{"type": "mysql", "datasources": [SECRET]}]})
+        link.expect("agent_status")
+    until(lambda: site.admin.get("/agents/spare")["status"] == "offline", 10, "the agent is gone")
+    assert SECRET in str(site.admin.get("/executors"))
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +105,7 @@ def test_no_route_answers_to_nobody(site, description, who):
         answer = request(site, site.api(who), method, path, operation)
         assert answer.status in REFUSED, (method, path, answer)
         assert site.digest() == before, (method, path)
-    for path in ("/files/x", "/agent/", "/agent/tasks", "/executors", "/metrics", "/x/../tasks"):
+    for path in ("/files/x", "/agent/", "/agent/tasks", "/executors/x", "/metrics", "/x/../tasks"):
         assert site.api(who)("GET", path).status in {401, 403}, path
 
 
@@ -111,7 +123,7 @@ def test_no_route_answers_to_a_role_below(site, description, who):
 
 
 # What an administrator of another environment may do: see itself, lists without what is not its own, and its session.
-OWN = {("GET", "/server"), ("GET", "/openapi.json"), ("POST", "/session"), ("GET", "/agents"), ("GET", "/runs"), ("GET", "/tasks"),
+OWN = {("GET", "/server"), ("GET", "/openapi.json"), ("POST", "/session"), ("GET", "/agents"), ("GET", "/executors"), ("GET", "/runs"), ("GET", "/tasks"),
        ("GET", "/events"), ("GET", "/policies"), ("GET", "/audit"), ("GET", "/audit/export"), ("GET", "/operators"),
        ("GET", "/tokens"), ("GET", "/enrolments"), ("GET", "/files"), ("GET", "/uploads")}
 # The routes of agents take no operator's token, whatever its role.
@@ -183,7 +195,7 @@ def data(site):
     task, run, agent = site.task["id"], site.task["run_id"], site.agent_id
     return {
         "server_info": {}, "agent_list": {}, "agent_show": {"id": agent}, "agent_update": {"id": agent, "environment": "stolen"},
-        "agent_remove": {"id": agent}, "run_create": {"selector": selector, "spec": spec}, "run_list": {}, "run_show": {"id": run},
+        "agent_remove": {"id": agent}, "executor_list": {}, "run_create": {"selector": selector, "spec": spec}, "run_list": {}, "run_show": {"id": run},
         "task_list": {}, "task_show": {"id": task}, "task_cancel": {"task_id": task}, "log_open": {"task_id": task, "from_seq": 0, "follow": False},
         "log_close": {"id": task}, "events_open": {}, "policy_list": {}, "policy_show": {"id": "tests"},
         "policy_put": {"name": "tests", "policy": {"mode": "audit"}}, "policy_remove": {"id": "tests"},
@@ -234,8 +246,8 @@ def test_no_message_of_a_role_below_is_obeyed(site, description, who):
 
 
 def test_no_message_reaches_another_environment(site, description):
-    shown = {"server_info", "events_open", "log_close", "agent_list", "run_list", "task_list", "policy_list", "audit_list",
-             "audit_export", "operator_list", "token_list", "enrolment_list", "policy_show", "file_list", "upload_list"}
+    shown = {"server_info", "events_open", "log_close", "agent_list", "executor_list", "run_list", "task_list", "policy_list",
+             "audit_list", "audit_export", "operator_list", "token_list", "enrolment_list", "policy_show", "file_list", "upload_list"}
     before = site.digest()
     secrets = [SECRET, "secret-label", site.guarded_id, "guarded-1", site.file_id, site.upload_id]
     with site.link("foreign") as link:
@@ -248,7 +260,7 @@ def test_no_message_reaches_another_environment(site, description):
             elif answer["type"] == "reply":
                 text = json.dumps(answer)
                 assert not [secret for secret in secrets if secret in text], (kind, answer)
-                if kind in ("agent_list", "run_list", "task_list", "file_list", "upload_list"):
+                if kind in ("agent_list", "executor_list", "run_list", "task_list", "file_list", "upload_list"):
                     assert answer["data"]["items"] == []
             assert site.digest() == before, kind
 

@@ -90,7 +90,7 @@ def test_a_task_is_composed_and_watched(site, screens, operator, columns, rows):
 
 def test_help_and_palette_come_from_the_same_table(console):
     console.keys("?")
-    console.shows("Compose a shell task", "Mark and go down")
+    console.shows("Compose a task", "Mark and go down")
     console.type("jjjjjjjjjjjj")
     console.shows("Runs and their tasks")
     console.keys("Escape")

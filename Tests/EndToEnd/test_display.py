@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from harness import wire
 from harness.hostile import FORBIDDEN, TEXT, HostileCloud, Tty, terminal_changes
 from harness.screen import Screen
 from harness.waiting import until
@@ -33,6 +34,13 @@ VISIBLE = {"8-bit C1": "ABCDEF", "UTF-8 C1": "ABCDE", "left open": "ABCDEF", "qu
 def hostile_cloud(site):
     server = HostileCloud(site.cloud)
     assert site.operator("enrolment", "create", "--environment", "lab", "--label", "role=lab").returncode == 0
+    parameters = [{"name": "track", "kind": "word", "help": "Where to.", "words": ["a", "b"]},
+                  {"name": "note", "kind": "json", "help": "Anything.", "default": {"a": ["b"]}}]
+    with wire.Link(site.cloud, "/ws/agent", site.cloud.token("agent", "plug-1")) as link:
+        link.send("agent_register", {"hostname": "h", "executor_details": [
+            {"type": "ship", "datasources": ["main"], "schema": {
+                "type": "ship", "summary": "Ships.", "command": {"label": "tag", "help": "What."}, "parameters": parameters}}]})
+        link.expect("agent_status")
     yield server
     server.stop()
 
@@ -164,7 +172,8 @@ def test_output_in_the_console_stays_behind_its_bar(site, operator, screens, tmp
 
 
 READING = [
-    ("agent", "list"), ("agent", "show", "demo-1"), ("task", "list"), ("policy", "list"),
+    ("agent", "list"), ("agent", "show", "demo-1"), ("executor", "list"), ("executor", "show", "shell"), ("task", "list"),
+    ("run", "plugin", "ship", "--help"), ("run", "plugin", "ship", "-a", "plug-1", "--detach", "--", "x"), ("policy", "list"),
     ("policy", "test", "-a", "demo-1", "--", "rm -rf /; \x1b[2Jtrue"), ("whoami",), ("audit", "list"), ("audit", "show", "1"),
     ("audit", "verify"), ("operator", "list"), ("token", "list"), ("enrolment", "list"), ("agent", "show", "nobody"),
     ("run", "-a", "nobody", "--", "true"), ("run", "-a", "demo-1", "--", "exit 3"), ("task", "show", "RUN"), ("logs", "RUN"),

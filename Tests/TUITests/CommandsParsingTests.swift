@@ -89,6 +89,16 @@ import Testing
         #expect(error?.code.exitStatus == 2)
     }
 
+    @Test func aCommandIsGivenOnce() throws {
+        for arguments in [
+            ["--all"], ["--all", "--file", "/dev/null", "--", "id"], ["--all", "--stdin", "--file", "-"],
+            ["--all", "--stdin", "--secret-stdin", "x", "--", "cat"],
+        ] {
+            let error = #expect(throws: DeployError.self) { try request(arguments) }
+            #expect(error?.code == .invalidArgument)
+        }
+    }
+
     @Test func globalsStandBeforeAndAfterTheSubcommand() throws {
         for arguments in [["-o", "json", "agent", "list", "-q"], ["agent", "list", "-q", "--output=json"]] {
             let command = try #require(try TiangongCommand.parseAsRoot(arguments) as? AgentListCommand)
@@ -161,8 +171,8 @@ import Testing
         #expect(standard.environment == "default" && standard.labels == nil && standard.sources == nil)
     }
 
-    private func parse(_ arguments: [String]) throws -> RunCommand {
-        try #require(try TiangongCommand.parseAsRoot(arguments) as? RunCommand)
+    private func parse(_ arguments: [String]) throws -> ShellRunCommand {
+        try #require(try TiangongCommand.parseAsRoot(arguments) as? ShellRunCommand)
     }
 
     private func request(_ arguments: [String]) throws -> RunCreate {

@@ -16,114 +16,139 @@ import Testing
 @Suite struct GoldenScreenTests {
     static let sizes = [(80, 24), (120, 40)]
 
-    static let steps: [(name: String, play: @Sendable (inout Scene) -> Void)] =
-        [
-            ("agents", { $0.press("j j Space") }),
-            (
-                "agents-filter",
-                {
-                    $0.press("/"); $0.type("role=db")
-                }
-            ),
-            ("contexts", { $0.press("g c") }),
-            ("runs", { $0.press("g r") }),
-            ("run", { openRun(&$0) }),
-            ("compose", { compose(&$0) }),
-            (
-                "review",
-                {
-                    compose(&$0); $0.press("C-r")
-                }
-            ),
-            (
-                "confirm-cancel",
-                {
-                    openRun(&$0); $0.press("X")
-                }
-            ),
-            ("log", { openLog(&$0) }),
-            (
-                "log-search",
-                {
-                    openLog(&$0); $0.press("z t /"); $0.type("pull"); $0.press("Enter")
-                }
-            ),
-            ("help", { $0.press("?") }),
-            (
-                "palette",
-                {
-                    $0.press(":"); $0.type("run")
-                }
-            ),
-            ("offline", { offline(&$0) }),
-            (
-                "agents-host",
-                { scene in
-                    scene.send(.agents(SceneHosts.agents))
-                    scene.press("j")
-                }
-            ),
-            ("run-host", { openHostRun(&$0) }),
-            (
-                "runs-host",
-                { scene in
-                    scene.send(.runs([Scene.hostRun, Scene.run]))
-                    scene.press("g r")
-                }
-            ),
-            (
-                "log-host",
-                {
-                    openHostRun(&$0); $0.press("L")
-                }
-            ),
-            (
-                "policies",
-                {
-                    $0.press("g p"); $0.send(.policies(Scene.policies)); $0.press("j")
-                }
-            ),
-            (
-                "policy",
-                {
-                    $0.press("g p"); $0.send(.policies(Scene.policies)); $0.press("j Enter")
-                }
-            ),
-            ("compose-refused", { refused(&$0) }),
-            ("review-refused", { refused(&$0, then: "C-r") }),
-            ("verdicts", { refused(&$0, then: "C-t") }),
-            (
-                "verdicts-why",
-                {
-                    refused(&$0, then: "C-t"); $0.press("Enter")
-                }
-            ),
-            ("audit", { audit(&$0) }),
-            (
-                "audit-refusals",
-                {
-                    audit(&$0); $0.press("D")
-                }
-            ),
-            (
-                "audit-record",
-                {
-                    audit(&$0); $0.press("j j Enter")
-                }
-            ),
-            (
-                "audit-forbidden",
-                {
-                    $0.press("g u"); $0.send(.auditFailed(DeployError(.forbidden, "the audit is for approvers")))
-                }
-            ),
-            (
-                "command-line",
-                {
-                    openRun(&$0); $0.press(".")
-                }
-            ),
-        ]
+    private static let tasks: [(name: String, play: @Sendable (inout Scene) -> Void)] = [
+        ("agents", { $0.press("j j Space") }),
+        (
+            "agents-filter",
+            {
+                $0.press("/"); $0.type("role=db")
+            }
+        ),
+        ("contexts", { $0.press("g c") }),
+        ("runs", { $0.press("g r") }),
+        ("run", { openRun(&$0) }),
+        ("compose", { compose(&$0) }),
+        (
+            "review",
+            {
+                compose(&$0); $0.press("C-r")
+            }
+        ),
+        (
+            "confirm-cancel",
+            {
+                openRun(&$0); $0.press("X")
+            }
+        ),
+        ("log", { openLog(&$0) }),
+        (
+            "log-search",
+            {
+                openLog(&$0); $0.press("z t /"); $0.type("pull"); $0.press("Enter")
+            }
+        ),
+        ("help", { $0.press("?") }),
+        (
+            "palette",
+            {
+                $0.press(":"); $0.type("run")
+            }
+        ),
+        ("offline", { offline(&$0) }),
+        (
+            "agents-host",
+            { scene in
+                scene.send(.agents(SceneHosts.agents))
+                scene.press("j")
+            }
+        ),
+        ("run-host", { openHostRun(&$0) }),
+        (
+            "runs-host",
+            { scene in
+                scene.send(.runs([Scene.hostRun, Scene.run]))
+                scene.press("g r")
+            }
+        ),
+        (
+            "log-host",
+            {
+                openHostRun(&$0); $0.press("L")
+            }
+        ),
+        (
+            "policies",
+            {
+                $0.press("g p"); $0.send(.policies(Scene.policies)); $0.press("j")
+            }
+        ),
+        (
+            "policy",
+            {
+                $0.press("g p"); $0.send(.policies(Scene.policies)); $0.press("j Enter")
+            }
+        ),
+        ("compose-database", { database(&$0) }),
+        (
+            "review-database",
+            {
+                database(&$0); $0.press("C-r")
+            }
+        ),
+        ("compose-plugin", { plugin(&$0) }),
+        (
+            "compose-plugin-end",
+            {
+                plugin(&$0); $0.press("S-Tab S-Tab S-Tab S-Tab S-Tab S-Tab")
+            }
+        ),
+        (
+            "review-plugin",
+            {
+                plugin(&$0); $0.press("C-r")
+            }
+        ),
+        (
+            "runs-plugin",
+            {
+                $0.send(.runs([SceneExecutors.run, Scene.run])); $0.press("g r")
+            }
+        ),
+        ("compose-refused", { refused(&$0) }),
+        ("review-refused", { refused(&$0, then: "C-r") }),
+        ("verdicts", { refused(&$0, then: "C-t") }),
+        (
+            "verdicts-why",
+            {
+                refused(&$0, then: "C-t"); $0.press("Enter")
+            }
+        ),
+        ("audit", { audit(&$0) }),
+        (
+            "audit-refusals",
+            {
+                audit(&$0); $0.press("D")
+            }
+        ),
+        (
+            "audit-record",
+            {
+                audit(&$0); $0.press("j j Enter")
+            }
+        ),
+        (
+            "audit-forbidden",
+            {
+                $0.press("g u"); $0.send(.auditFailed(DeployError(.forbidden, "the audit is for approvers")))
+            }
+        ),
+        (
+            "command-line",
+            {
+                openRun(&$0); $0.press(".")
+            }
+        ),
+    ]
 
     private static let files: [(name: String, play: @Sendable (inout Scene) -> Void)] = [
         ("files", { listFiles(&$0) }),
@@ -185,6 +210,8 @@ import Testing
         ),
     ]
 
+    static let steps = tasks + files
+
     @Test(arguments: steps.map(\.name)) func `the screen is as accepted`(_ name: String) throws {
         let step = try #require(Self.steps.first { $0.name == name })
         for (columns, rows) in Self.sizes {
@@ -216,8 +243,27 @@ import Testing
         scene.type("uptime; echo 'two words'")
         scene.press("Tab")
         scene.type("/srv")
-        scene.press("Tab Tab Tab")
+        scene.press("S-Tab S-Tab S-Tab S-Tab")
         scene.type("10m")
+    }
+
+    private static func database(_ scene: inout Scene) {
+        scene.send(.agents(SceneExecutors.agents))
+        scene.press("t")
+        scene.send(.executors(SceneExecutors.executors))
+        scene.model.compose[.target] = TextField("role=db")
+        scene.model.compose.focus = .type
+        scene.press("m Tab")
+        scene.send(
+            .paste("UPDATE orders SET state = 'done'\n  WHERE id = 7;\nSELECT state, note FROM orders WHERE id = 7"))
+        scene.press("Tab Right Tab j")
+    }
+
+    private static func plugin(_ scene: inout Scene) {
+        scene.send(.agents(SceneExecutors.agents))
+        scene.send(.executors(SceneExecutors.executors))
+        scene.send(.runs([SceneExecutors.run]))
+        scene.press("g r d Tab Tab")
     }
 
     private static func openHostRun(_ scene: inout Scene) {
@@ -228,7 +274,7 @@ import Testing
     private static func refused(_ scene: inout Scene, then keys: String? = nil) {
         compose(&scene)
         scene.model.compose[.command] = TextField("uptime; rm -rf /")
-        scene.model.compose[.namespaces] = TextField("host")
+        scene.model.compose[.parameter("host_namespaces")] = TextField("yes")
         scene.send(.tick(Scene.start))
         if let keys { scene.press(keys) }
         if let test = scene.model.check.wanted { scene.send(.policyTested(test, Scene.verdicts)) }

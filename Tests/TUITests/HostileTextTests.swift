@@ -48,6 +48,30 @@ import Testing
             }
         ),
         ("review", { try review(&$0) }),
+        ("type", { try plugin(&$0) }),
+        (
+            "type's fields",
+            { scene in
+                try plugin(&scene)
+                scene.model.compose.focus = .target
+                for _ in 0..<20 {
+                    scene.press("Tab Right")
+                    scene.send(.paste(Hostile.text))
+                    _ = Frame.draw(scene.model)
+                }
+            }
+        ),
+        (
+            "type's review",
+            { scene in
+                try plugin(&scene)
+                scene.model.compose.review = ReviewState(
+                    selector: TargetSelector(agents: [Hostile.text]),
+                    spec: try Hostile.poisoned(SceneExecutors.run.spec),
+                    schema: scene.model.compose.schema, agents: try world.get().agents, key: "k")
+                scene.model.push(.review)
+            }
+        ),
         (
             "verdicts",
             {
@@ -284,21 +308,26 @@ import Testing
         var records: [AuditRecord]
         var files: [FileInfo]
         var transfers: RunDetail
+        var executors: [ExecutorInfo]
     }
 
     /// Made once: poisoning tries every text of every value.
     private static let world = Result {
         var detail = try Hostile.poisoned(RunDetail(run: Scene.hostRun, tasks: Scene.tasks))
         detail.run.spec.params["host_namespaces"] = .bool(true)
-        var agents = try Scene.agents.map { try Hostile.poisoned($0) }
-        for index in agents.indices { agents[index].hostNamespaces = true }
+        var agents = try SceneExecutors.agents.map { try Hostile.poisoned($0) }
+        for index in agents.indices {
+            agents[index].hostNamespaces = true
+            agents[index].executors.append("shell")
+        }
         var verdicts = try Scene.verdicts.map { try Hostile.poisoned($0) }
         for index in verdicts.indices { verdicts[index].agent = agents[index].name }
         return World(
             server: try Hostile.poisoned(Scene.server(role: .operator, scope: Scene.scope)), agents: agents,
             detail: detail, verdicts: verdicts, policies: try Scene.policies.map { try Hostile.poisoned($0) },
             records: try Scene.records.prefix(6).map { try Hostile.poisoned($0) },
-            files: try Scene.files.map { try Hostile.poisoned($0) }, transfers: try transfers())
+            files: try Scene.files.map { try Hostile.poisoned($0) }, transfers: try transfers(),
+            executors: try SceneExecutors.executors.map { try Hostile.poisoned($0) })
     }
 
     /// A run whose type stays what it is, so that it is shown as such.
@@ -327,6 +356,16 @@ import Testing
         let test = try #require(scene.model.check.wanted)
         scene.send(.policyTested(test, try world.get().verdicts))
         #expect(scene.model.screen == .review && !scene.model.check.refused.isEmpty)
+    }
+
+    /// The form of a type whose every text attacks, its names too, which all are the same.
+    private static func plugin(_ scene: inout Scene) throws {
+        scene.press("t")
+        scene.send(.executors(try world.get().executors))
+        scene.model.compose[.target] = TextField("all")
+        scene.model.compose.focus = .type
+        scene.press("Right")
+        #expect(scene.model.compose.schema.type == Hostile.text)
     }
 
     private static func policies(_ scene: inout Scene) throws {

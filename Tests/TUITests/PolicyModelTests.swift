@@ -86,12 +86,12 @@ import Testing
         var compose = ComposeState()
         var run = Scene.hostRun
         run.spec.params["env"] = .object(["A": .string("two words"), "B": .object(["secret_ref": .string("db-root")])])
-        compose.fill(from: run)
+        compose.fill(from: run, TaskType.shell.schema)
         #expect(try compose.spec() == run.spec)
         let line = EquivalentCommand.run(TargetSelector(all: true), run.spec)
         #expect(line.contains("--env 'A=two words'") && line.contains("--secret-env B=db-root"))
         #expect(line.contains("--host-namespaces"))
-        compose[.namespaces] = TextField("hots")
+        compose[.parameter("host_namespaces")] = TextField("hots")
         #expect(throws: DeployError.self) { try compose.spec() }
     }
 
@@ -199,6 +199,7 @@ import Testing
         var scene = Scene.live()
         scene.press("j t")
         scene.type(command)
+        #expect(scene.takeEffects() == [.loadExecutors])
         return scene
     }
 
@@ -240,14 +241,16 @@ import Testing
 
     @Test func aPolicyTestTakesACommandAsRunDoes() throws {
         func test(_ arguments: [String]) throws -> PolicyTest {
-            try #require(try TiangongCommand.parseAsRoot(["policy", "test"] + arguments) as? PolicyTestCommand)
-                .request()
+            let command = try TiangongCommand.parseAsRoot(["policy", "test"] + arguments)
+            let test = try #require(command as? PolicyTestCommand)
+            return PolicyTest(
+                selector: try test.targets.selector(), spec: try test.spec(TaskType.shell.schema))
         }
         let text = try test(["-l", "role=db", "--host-namespaces", "--", "a | b"])
         #expect(text.spec.command == "a | b" && text.spec.params == ["host_namespaces": .bool(true)])
         #expect(text.selector == TargetSelector(labels: ["role": "db"]))
         #expect(try test(["--all", "--", "rm", "-rf", "a b"]).spec.command == "rm -rf 'a b'")
-        for bad in [["--", "true"], ["--all", "--type", "No Type", "--", "x"], ["--all", "--", " "]] {
+        for bad in [["--", "true"], ["--all", "--colour", "--", "x"], ["--all", "--", " "]] {
             #expect(throws: DeployError.self, "\(bad)") { try test(bad) }
         }
     }

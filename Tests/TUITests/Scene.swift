@@ -51,9 +51,14 @@ struct Scene {
         return effects
     }
 
-    /// The same without questions about policies, which go along with what is written.
+    /// The same without questions about policies and types, which go along with what is written.
     mutating func takeRequests() -> [Effect] {
-        takeEffects().filter { if case .testPolicy = $0 { false } else { true } }
+        takeEffects().filter {
+            switch $0 {
+            case .testPolicy, .loadExecutors: false
+            default: true
+            }
+        }
     }
 
     var screen: String { CanvasDump.text(Frame.draw(model)) }

@@ -21,6 +21,48 @@ import Testing
         try Self.hold(Self.rules, "rules", "the table of rules", in: "tiangong-policy.5")
     }
 
+    @Test func `the manual has every parameter`() throws {
+        for type in TaskType.allCases {
+            try Self.hold(
+                Self.parameters(type.schema), type.rawValue, "the schema of \(type.rawValue)",
+                in: "tiangong-executors.7")
+        }
+    }
+
+    private static func parameters(_ schema: ExecutorSchema) -> String {
+        let command = schema.command
+        let label = command.label == "command" ? "" : " is \(text(command.label))"
+        var out = "\(text(schema.summary))\nThe command\(label): \(text(command.help))\n"
+        out += "At most \(command.maximum) bytes\(command.isRequired ? "" : "; it may be left out").\n"
+        guard !schema.parameters.isEmpty else { return out + "It takes no parameters.\n" }
+        out += ".Bl -tag -width Ds\n"
+        for parameter in schema.parameters {
+            out += ".It Ic \(parameter.name)\(item(parameter))\n\(text(parameter.help))\n"
+            if parameter.isRequired { out += "Must be given.\n" }
+            if let standard = parameter.standard, standard != .null {
+                let shown = ParameterForm(parameter: parameter, type: schema.type).text(standard)
+                out += ".Li \(text(shown))\nwhen left out.\n"
+            }
+        }
+        return out + ".El\n"
+    }
+
+    /// What may stand behind a parameter's name.
+    private static func item(_ parameter: ExecutorParameter) -> String {
+        switch parameter.kind {
+        case .word: " Cm " + (parameter.words ?? []).map(text).joined(separator: " | ")
+        case .integer: " Ar n"
+        case .pairs: " Ar key Ns = Ns Ar value"
+        default: " Ar \(parameter.kind.rawValue)"
+        }
+    }
+
+    /// A text as mdoc shows it unchanged, wherever it stands in a line.
+    private static func text(_ text: String) -> String {
+        let escaped = text.replacing("\\", with: "\\e")
+        return escaped.hasPrefix(".") || escaped.hasPrefix("'") ? "\\&" + escaped : escaped
+    }
+
     private static func hold(_ made: String, _ name: String, _ source: String, in page: String) throws {
         let file = manual.appending(path: page)
         let text = try String(contentsOf: file, encoding: .utf8)

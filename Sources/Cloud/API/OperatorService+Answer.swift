@@ -36,6 +36,7 @@ extension OperatorService {
         case .agentShow(let query): return OperatorReply(try await agent(query.id, as: principal))
         case .agentUpdate(let update): return OperatorReply(try await updateAgent(update, as: principal))
         case .agentRemove(let query): return try await done { try await removeAgent(query.id, as: principal) }
+        case .executorList(let query): return OperatorReply(try await executors(query, as: principal))
         case .runCreate(let request): return OperatorReply(Self.fitting(try await create(request, as: principal)))
         case .runList(let query): return OperatorReply(try await runs(query, as: principal))
         case .runShow(let query): return OperatorReply(try await run(query.id, as: principal))

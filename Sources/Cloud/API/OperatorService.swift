@@ -30,10 +30,12 @@ struct OperatorService: Sendable {
             while true {
                 let page = try AgentTable.list(after: cursor, limit: limit, in: scope, transaction)
                 for agent in page where query.selector?.matches(agent) ?? true {
-                    if items.count == limit { return Page(items: items, next: items.last?.name) }
+                    if items.count == limit { return Self.page(items, limit, isWhole: false) { $0.name } }
                     items.append(agent)
                 }
-                guard page.count == limit, let last = page.last else { return Page(items: items, next: nil) }
+                guard page.count == limit, let last = page.last else {
+                    return Self.page(items, limit, isWhole: true) { $0.name }
+                }
                 cursor = last.name
             }
         }
@@ -161,14 +163,16 @@ struct OperatorService: Sendable {
         page(found, limit) { cursor($0).text }
     }
 
-    /// The same for lists that go on by another mark.
-    static func page<Item: Codable>(_ found: [Item], _ limit: Int, _ cursor: (Item) -> String) -> Page<Item> {
+    /// The same for lists that go on by another mark; `isWhole` when it is known whether there is more.
+    static func page<Item: Codable>(
+        _ found: [Item], _ limit: Int, isWhole: Bool? = nil, _ cursor: (Item) -> String
+    ) -> Page<Item> {
         var bytes = 0
         let items = found.prefix { item in
             defer { bytes += StoredJSON.text(item).utf8.count }
             return bytes < pageBytes
         }
-        let isWhole = items.count == found.count && found.count < limit
+        let isWhole = items.count == found.count && isWhole ?? (found.count < limit)
         return Page(items: Array(items), next: isWhole ? nil : items.last.map(cursor))
     }
 

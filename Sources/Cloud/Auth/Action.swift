@@ -10,6 +10,7 @@ enum Action: String, Sendable, CaseIterable {
     case agentRead = "agent.read"
     case agentUpdate = "agent.update"
     case agentRemove = "agent.remove"
+    case executorRead = "executor.read"
     case runCreate = "run.create"
     case runRead = "run.read"
     case taskRead = "task.read"
@@ -36,7 +37,8 @@ enum Action: String, Sendable, CaseIterable {
     /// The least role that may do it.
     var minimumRole: Role {
         switch self {
-        case .serverInfo, .agentRead, .runRead, .taskRead, .logRead, .eventsRead, .fileList, .policyRead, .policyTest:
+        case .serverInfo, .agentRead, .executorRead, .runRead, .taskRead, .logRead, .eventsRead, .fileList, .policyRead,
+            .policyTest:
             .viewer
         case .runCreate, .taskCancel, .fileRead, .fileWrite, .fileRemove: .operator
         case .policyWrite, .auditRead, .auditExport, .auditVerify: .approver
@@ -49,7 +51,7 @@ enum Action: String, Sendable, CaseIterable {
     /// Whether it is written to the audit also when it succeeds; refusals always are.
     var isAudited: Bool {
         switch self {
-        case .serverInfo, .agentRead, .runRead, .taskRead, .eventsRead, .fileList, .policyRead, .policyTest,
+        case .serverInfo, .agentRead, .executorRead, .runRead, .taskRead, .eventsRead, .fileList, .policyRead, .policyTest,
             .operatorRead, .tokenRead, .enrolmentRead:
             false
         case .agentUpdate, .agentRemove, .runCreate, .taskCancel, .logRead, .fileRead, .fileWrite, .fileRemove,
@@ -73,6 +75,7 @@ extension OperatorRequestType {
         case .agentList, .agentShow: .agentRead
         case .agentUpdate: .agentUpdate
         case .agentRemove: .agentRemove
+        case .executorList: .executorRead
         case .runCreate: .runCreate
         case .runList, .runShow: .runRead
         case .taskList, .taskShow: .taskRead

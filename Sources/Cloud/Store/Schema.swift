@@ -69,6 +69,7 @@ enum Schema {
         ]),
         security,
         files,
+        executors,
     ]
 
     /// Who may do what, what may run where, and the record of it.
@@ -174,6 +175,12 @@ enum Schema {
         "ALTER TABLE tasks ADD COLUMN held BIGINT NOT NULL DEFAULT 0",
         "CREATE INDEX tasks_by_hold ON tasks (held, run_id)",
         "ALTER TABLE runs ADD COLUMN rollout TEXT",
+    ])
+
+    /// What agents tell of their executors.
+    private static let executors = Migration(statements: [
+        "ALTER TABLE agents ADD COLUMN executor_details TEXT",
+        "ALTER TABLE agents ADD COLUMN executor_schemas TEXT",
     ])
 
     /// Applies what is missing, each step whole or not at all.

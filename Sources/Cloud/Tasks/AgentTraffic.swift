@@ -130,6 +130,7 @@ struct AgentTraffic: Sendable {
         let (agent, settlement) = try await store.write { transaction in
             _ = try AgentTable.connect(agentID, register, replica: replica, address: address, transaction)
             try AgentPolicyTable.set(register.policy, of: agentID, transaction)
+            try AgentExecutorTable.set(register, of: agentID, transaction)
             try audit.connected(register, agentID, token: token, address: address, transaction)
             let settlement = try TaskRecovery.settle(register, agent: agentID, transaction)
             guard let agent = try AgentTable.find(id: agentID, transaction) else {

@@ -73,19 +73,6 @@ struct TaskManager: Sendable {
         return RunDetail(run: run, tasks: tasks)
     }
 
-    /// Throws `unsupported` when an agent is known not to run tasks of this type. Of one that was never here nothing is known
-    /// but the built-in types.
-    private static func checkExecutors(_ type: String, _ agents: [AgentInfo]) throws(DeployError) {
-        let unable = agents.filter { agent in
-            agent.executors.isEmpty ? TaskType(rawValue: type) == nil : !agent.executors.contains(type)
-        }
-        guard let first = unable.first else { return }
-        let share = agents.count == 1 ? "" : " (\(unable.count) of \(agents.count) agents)"
-        throw DeployError(
-            .unsupported, "\(first.name) does not run tasks of type '\(type)'\(share)",
-            hint: first.executors.isEmpty ? nil : "it runs: \(first.executors.joined(separator: ", "))")
-    }
-
     /// Stores a run. A task counts as dispatched when the link of its agent is the newest the database knows; the
     /// second value names those links. A link that is about to be replaced gets nothing.
     private func insert(
@@ -93,7 +80,7 @@ struct TaskManager: Sendable {
     ) throws -> (RunDetail, [AgentID: Int64]) {
         let actor = principal.name
         let agents = try targets(request.selector, as: principal, transaction)
-        try Self.checkExecutors(request.spec.type, agents)
+        try ExecutorCheck.check(request.spec, agents, transaction)
         let spec = try FileTable.complete(request.spec, as: principal, transaction)
         let judgement = try RunGuard.check(spec, agents, policies, transaction)
         let now = Timestamp.now()

@@ -37,6 +37,8 @@ public struct AgentInfo: Sendable, Hashable, Codable, Identifiable {
     public var version: String
     /// Task types it runs.
     public var executors: [String]
+    /// The names of its executors' connections; nil when it has not told. What plugins take is told by `executor_list`.
+    public var executorDetails: [ExecutorReport]?
     /// Tasks it runs at once; more wait in its queue.
     public var maxConcurrency: Int
     /// Tasks running, at the last heartbeat.
@@ -63,12 +65,18 @@ public struct AgentInfo: Sendable, Hashable, Codable, Identifiable {
             epoch
         case assignedLabels = "assigned_labels"
         case reportedEnvironment = "reported_environment"
+        case executorDetails = "executor_details"
         case maxConcurrency = "max_concurrency"
         case lastSeen = "last_seen"
         case connectedAt = "connected_at"
         case createdAt = "created_at"
         case policyMode = "policy_mode"
         case hostNamespaces = "host_namespaces"
+    }
+
+    /// The names of the connections that its executor of a type has; nil when it has not told.
+    public func datasources(of type: String) -> [String]? {
+        executorDetails?.first { $0.type == type }?.datasources
     }
 
     /// An agent that has never connected; set what is known.

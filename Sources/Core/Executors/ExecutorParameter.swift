@@ -80,6 +80,9 @@ public struct ExecutorParameter: Sendable, Hashable, Codable {
         maximum = try values.decodeIfPresent(Double.self, forKey: .maximum)
     }
 
+    /// The greatest number that `minimum` and `maximum` may be, and, unless they say more, a value.
+    static let largest = 9e15
+
     /// The most bytes of a text for which nothing else is said.
     static let maximumText = 4096.0
 
@@ -95,7 +98,7 @@ public struct ExecutorParameter: Sendable, Hashable, Codable {
             guard !text.utf8.contains(0) else { throw bad("contains NUL") }
             guard Double(text.utf8.count) >= minimum ?? 0 else { throw bad("is too short") }
             guard Double(text.utf8.count) <= maximum ?? Self.maximumText else {
-                throw bad("is over \(Int(maximum ?? Self.maximumText)) bytes")
+                throw bad("is over \(Self.plain(maximum ?? Self.maximumText)) bytes")
             }
         case (.word, .string(let text)):
             guard words?.contains(text) == true else {
@@ -127,9 +130,9 @@ public struct ExecutorParameter: Sendable, Hashable, Codable {
     }
 
     private func checkRange(_ number: Double) throws(DeployError) {
-        guard number.isFinite, number >= minimum ?? -9e15, number <= maximum ?? 9e15 else {
+        guard number.isFinite, number >= minimum ?? -Self.largest, number <= maximum ?? Self.largest else {
             throw bad(
-                "is not between \(Self.plain(minimum ?? -9e15)) and \(Self.plain(maximum ?? 9e15))"
+                "is not between \(Self.plain(minimum ?? -Self.largest)) and \(Self.plain(maximum ?? Self.largest))"
                     + (kind == .duration ? " seconds" : kind == .size ? " bytes" : ""))
         }
     }
@@ -137,7 +140,7 @@ public struct ExecutorParameter: Sendable, Hashable, Codable {
     private func bad(_ what: String) -> DeployError { DeployError(.invalidArgument, "params.\(name) \(what)") }
 
     private static func plain(_ number: Double) -> String {
-        number == number.rounded() && abs(number) < 1e15 ? "\(Int64(number))" : "\(number)"
+        number == number.rounded() && abs(number) <= largest ? "\(Int64(number))" : "\(number)"
     }
 
     private var kindText: String {
@@ -163,40 +166,41 @@ public struct ExecutorParameter: Sendable, Hashable, Codable {
 
     /// The value that texts from a command line or a form stand for; one text, unless it ``isRepeated``.
     ///
-    /// Throws `invalid_argument` naming the flag.
-    public func value(of texts: [String]) throws(DeployError) -> JSONValue {
+    /// Throws `invalid_argument` naming it: by its flag, unless it is `called` otherwise there.
+    public func value(of texts: [String], called name: String? = nil) throws(DeployError) -> JSONValue {
+        let called = name ?? "--\(flag)"
         let text = texts.last ?? ""
         let value: JSONValue
         switch kind {
         case .text, .word: value = .string(text)
         case .integer:
-            guard let number = Int64(text) else { throw wrong(text) }
+            guard let number = Int64(text) else { throw wrong(text, called) }
             value = .integer(number)
         case .number:
-            guard let number = Double(text), number.isFinite else { throw wrong(text) }
+            guard let number = Double(text), number.isFinite else { throw wrong(text, called) }
             value = .number(number)
         case .flag:
-            guard let flag = Bool(text) else { throw wrong(text) }
+            guard let flag = Bool(text) else { throw wrong(text, called) }
             value = .bool(flag)
         case .duration:
-            guard let seconds = try? TimeSpan.seconds(text) else { throw wrong(text) }
+            guard let seconds = try? TimeSpan.seconds(text) else { throw wrong(text, called) }
             value = .number(seconds)
         case .size:
-            guard let bytes = try? ByteSize.bytes(text) else { throw wrong(text) }
+            guard let bytes = try? ByteSize.bytes(text) else { throw wrong(text, called) }
             value = .integer(bytes)
         case .list: value = .array(texts.map { .string($0) })
         case .pairs:
             do throws(DeployError) {
                 value = .object(try KeyValue.dictionary(texts).mapValues { .string($0) })
-            } catch { throw DeployError(.invalidArgument, "--\(flag) \(error.message)") }
+            } catch { throw DeployError(.invalidArgument, "\(called): \(error.message)") }
         case .secret:
             guard let reference = SecretReference(text) else {
                 throw DeployError(
-                    .invalidArgument, "--\(flag) '\(text.prefix(64))' is not the name of a secret",
+                    .invalidArgument, "\(called) '\(text.prefix(64))' is not the name of a secret",
                     hint: "a name is 1 to 64 letters, digits, _, - or .")
             }
             value = reference.value
-        case .json: value = try Self.json(text, flag)
+        case .json: value = try Self.json(text, called)
         }
         try check(value)
         return value
@@ -221,13 +225,13 @@ public struct ExecutorParameter: Sendable, Hashable, Codable {
         }
     }
 
-    private func wrong(_ text: String) -> DeployError {
-        DeployError(.invalidArgument, "--\(flag) '\(text.prefix(64))' is not \(kindText)")
+    private func wrong(_ text: String, _ called: String) -> DeployError {
+        DeployError(.invalidArgument, "\(called) '\(text.prefix(64))' is not \(kindText)")
     }
 
-    private static func json(_ text: String, _ flag: String) throws(DeployError) -> JSONValue {
+    private static func json(_ text: String, _ called: String) throws(DeployError) -> JSONValue {
         do throws(DeployError) {
             return try JSONValue(text: text)
-        } catch { throw DeployError(.invalidArgument, "--\(flag) is not JSON: \(error.message)") }
+        } catch { throw DeployError(.invalidArgument, "\(called) is not JSON: \(error.message)") }
     }
 }

@@ -90,9 +90,12 @@ public struct ExecutorSchema: Sendable, Hashable, Codable {
         guard Self.isTypeName(type) else {
             throw DeployError(.invalidArgument, "a type is 1 to 32 of a-z 0-9 -, the first a letter")
         }
-        guard parameters.count <= 64, summary.utf8.count <= 256, command.label.utf8.count <= 32,
+        guard parameters.count <= 64, summary.utf8.count <= 256, (1...32).contains(command.label.utf8.count),
             command.help.utf8.count <= 256, (1...262_144).contains(command.maximum)
-        else { throw DeployError(.tooLarge, "the schema of \(type) is too large") }
+        else { throw DeployError(.tooLarge, "the schema of \(type) is too large, or its command has no label") }
+        guard textBytes <= Self.maximumText else {
+            throw DeployError(.tooLarge, "the schema of \(type) has over \(Self.maximumText) bytes of text")
+        }
         guard Set(parameters.map(\.name)).count == parameters.count else {
             throw DeployError(.invalidArgument, "the schema of \(type) has a parameter twice")
         }
@@ -109,6 +112,27 @@ public struct ExecutorSchema: Sendable, Hashable, Codable {
                 throw DeployError(
                     .invalidArgument, "the schema of \(type): \(parameter.name) needs words, or is no word")
             }
+            guard (parameter.words ?? []).allSatisfy({ !$0.isEmpty && !$0.utf8.contains(0) }) else {
+                throw DeployError(
+                    .invalidArgument, "the schema of \(type): a word of \(parameter.name) is empty or has NUL")
+            }
+            let least = parameter.minimum ?? -ExecutorParameter.largest
+            let most = parameter.maximum ?? ExecutorParameter.largest
+            guard least >= -ExecutorParameter.largest, most <= ExecutorParameter.largest, least <= most else {
+                throw DeployError(
+                    .invalidArgument,
+                    "the schema of \(type): minimum and maximum of \(parameter.name) are not a range within 9e15")
+            }
+        }
+    }
+
+    /// The most bytes of text in a schema, so that several fit a message.
+    static let maximumText = 32_768
+
+    private var textBytes: Int {
+        parameters.reduce(summary.utf8.count + command.help.utf8.count) { sum, parameter in
+            sum + parameter.name.utf8.count + parameter.help.utf8.count + (parameter.standard?.text.utf8.count ?? 0)
+                + (parameter.words ?? []).reduce(0) { $0 + $1.utf8.count }
         }
     }
 

@@ -99,6 +99,10 @@ public struct AgentRegister: Sendable, Equatable, Codable {
             guard executorDetails.count <= 64 else {
                 throw DeployError(.invalidArgument, "data.executor_details is too long")
             }
+            guard executorDetails.reduce(0, { $0 + $1.datasources.count }) <= ExecutorReport.maximumDatasources else {
+                throw DeployError(
+                    .tooLarge, "data.executor_details has over \(ExecutorReport.maximumDatasources) datasources")
+            }
             for report in executorDetails { try report.validate() }
         }
         if let maxConcurrency, !(1...100_000).contains(maxConcurrency) {

@@ -11,6 +11,7 @@ public enum OperatorRequestType: String, Sendable, CaseIterable {
     case agentShow = "agent_show"
     case agentUpdate = "agent_update"
     case agentRemove = "agent_remove"
+    case executorList = "executor_list"
     case runCreate = "run_create"
     case runList = "run_list"
     case runShow = "run_show"
@@ -98,6 +99,7 @@ extension OperatorRequest {
         case .agentShow: .agentShow
         case .agentUpdate: .agentUpdate
         case .agentRemove: .agentRemove
+        case .executorList: .executorList
         case .runCreate: .runCreate
         case .runList: .runList
         case .runShow: .runShow

@@ -11,6 +11,8 @@ public enum OperatorRequest: Sendable, Equatable {
     case agentList(AgentListQuery)
     /// `agent_show` → ``AgentInfo``.
     case agentShow(ObjectQuery)
+    /// `executor_list` → ``Page`` of ``ExecutorInfo``.
+    case executorList(ExecutorListQuery)
     /// `run_create` → ``RunDetail``.
     case runCreate(RunCreate)
     /// `run_list` → ``Page`` of ``RunRecord``.
@@ -106,6 +108,7 @@ public enum OperatorRequest: Sendable, Equatable {
         case .serverInfo: .serverInfo
         case .agentList: .agentList(try envelope.data())
         case .agentShow: .agentShow(try envelope.data())
+        case .executorList: .executorList(try envelope.data())
         case .runCreate: .runCreate(try envelope.data())
         case .runList: .runList(try envelope.data())
         case .runShow: .runShow(try envelope.data())
@@ -164,6 +167,7 @@ public enum OperatorRequest: Sendable, Equatable {
         case .serverInfo: FrameBuilder.frame(type.rawValue, id: id, NoParameters())
         case .agentList(let data): FrameBuilder.frame(type.rawValue, id: id, data)
         case .agentShow(let data): FrameBuilder.frame(type.rawValue, id: id, data)
+        case .executorList(let data): FrameBuilder.frame(type.rawValue, id: id, data)
         case .runCreate(let data): FrameBuilder.frame(type.rawValue, id: id, data)
         case .runList(let data): FrameBuilder.frame(type.rawValue, id: id, data)
         case .runShow(let data): FrameBuilder.frame(type.rawValue, id: id, data)

@@ -29,6 +29,7 @@ struct EffectRunner: Sendable {
                 return nil
             }
         case .loadAgents: await attempt("Agents") { .agents(try await backend.agents()) }
+        case .loadExecutors: await attempt("Task types") { .executors(try await backend.executors()) }
         case .loadRuns: await attempt("Runs") { .runs(try await backend.runs()) }
         case .loadRun(let id): await attempt("Run \(id.short)") { .run(try await backend.run(id)) }
         case .createRun(let request): await attempt("Not started") { .runCreated(try await backend.create(request)) }

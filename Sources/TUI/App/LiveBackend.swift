@@ -162,6 +162,18 @@ actor LiveBackend: ConsoleBackend {
         return all
     }
 
+    func executors() async throws -> [ExecutorInfo] {
+        var all: [ExecutorInfo] = []
+        var cursor: String?
+        for _ in 0..<Self.pageLimit {
+            let page: Page<ExecutorInfo> = try await request(.executorList(ExecutorListQuery(cursor: cursor)))
+            all += page.items
+            cursor = page.next
+            if cursor == nil { break }
+        }
+        return all
+    }
+
     func runs() async throws -> [RunRecord] {
         let page: Page<RunRecord> = try await request(.runList(TaskListQuery(limit: 200)))
         return page.items

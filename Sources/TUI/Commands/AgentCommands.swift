@@ -77,6 +77,7 @@ struct AgentShowCommand: DeployCommand {
             ("Host", TableCell([agent.hostname, agent.ip].filter { !$0.isEmpty }.joined(separator: " "))),
             ("System", TableCell([agent.os, agent.arch].filter { !$0.isEmpty }.joined(separator: " "))),
             ("Version", TableCell(agent.version)), ("Executors", TableCell(agent.executors.joined(separator: ", "))),
+            ("Datasources", Self.datasources(agent)),
             ("Tasks", TableCell("\(agent.running) running, \(agent.queued) queued, at most \(agent.maxConcurrency)")),
             ("Load", agent.load.map { TableCell("\(($0 * 100).rounded() / 100)") }),
             ("Last seen", TableCell(agent.lastSeen?.description ?? "never")),
@@ -85,6 +86,13 @@ struct AgentShowCommand: DeployCommand {
         ]
         try await session.show(agent, key: agent.name, facts: facts)
         return 0
+    }
+
+    /// `mysql: main, replica; postgres: app`; nil when there are none.
+    private static func datasources(_ agent: AgentInfo) -> TableCell? {
+        let told = (agent.executorDetails ?? []).filter { !$0.datasources.isEmpty }
+        guard !told.isEmpty else { return nil }
+        return TableCell(told.map { "\($0.type): \($0.datasources.joined(separator: ", "))" }.joined(separator: "; "))
     }
 }
 

@@ -13,19 +13,22 @@ struct PolicyTestCommand: DeployCommand {
     @OptionGroup var globals: GlobalOptions
     @OptionGroup var targets: SelectorOptions
 
-    @Option(help: ArgumentHelp("The task's type.", valueName: "type"))
+    @Option(
+        help: ArgumentHelp("The task's type.", valueName: "type"), completion: .list(TaskType.allCases.map(\.rawValue)))
     var type = TaskType.shell.rawValue
 
-    @Flag(help: "As with run --host-namespaces.")
-    var hostNamespaces = false
+    @OptionGroup var text: CommandText
 
-    @Argument(help: "What would be run, as with run.")
-    var command: [String]
+    @Argument(
+        parsing: .allUnrecognized, help: ArgumentHelp("What would be run, as with run.", valueName: "command"))
+    var words: [String] = []
 
     func perform(_ session: CommandSession) async throws(DeployError) -> Int32 {
-        let request = try request()
-        let reply = try await session.withClient { client throws(DeployError) in
-            try await client.request(.policyTest(request)).data(as: PolicyTestReply.self)
+        let (selector, arguments) = (try targets.selector(), self)
+        let (request, reply) = try await session.withClient { client throws(DeployError) in
+            let schema = try await arguments.schema(client)
+            let request = PolicyTest(selector: selector, spec: try arguments.spec(schema))
+            return (request, try await client.request(.policyTest(request)).data(as: PolicyTestReply.self))
         }
         guard !reply.agents.isEmpty else { throw DeployError(.notFound, "no agent matches") }
         let refused = reply.agents.filter(\.isRefusal)
@@ -45,15 +48,32 @@ struct PolicyTestCommand: DeployCommand {
         return refused.isEmpty ? 0 : ErrorCode.policyDenied.exitStatus
     }
 
-    /// What the options ask for. Throws `invalid_argument` and `too_large` as the Cloud would.
-    func request() throws(DeployError) -> PolicyTest {
-        var params: [String: JSONValue] = [:]
-        if command.count > 1 { params["argv"] = .array(command.map { .string($0) }) }
-        if hostNamespaces { params["host_namespaces"] = .bool(true) }
+    /// What the type takes; asked of the Cloud for a plugin.
+    private func schema(_ client: OperatorClient) async throws(DeployError) -> ExecutorSchema {
+        if let known = TaskType(rawValue: type) { return known.schema }
+        guard ExecutorSchema.isTypeName(type) else {
+            throw DeployError(
+                .invalidArgument, "'\(type.prefix(64))' is not a task type", hint: "tiangong executor list names them")
+        }
+        return try await ExecutorLookup.find(type, client).schema
+    }
+
+    /// What would be run. Throws `invalid_argument` and `too_large` as the Cloud would.
+    func spec(_ schema: ExecutorSchema) throws(DeployError) -> TaskSpec {
+        let given = CommandWords(words)
+        let reading = try ParameterFlags(schema: schema).read(given.flags)
+        let words = reading.words + given.command
+        var params = reading.params
+        var line = words
+        if schema.type == TaskType.shell.rawValue, words.count > 1 {
+            params["argv"] = .array(words.map { .string($0) })
+            line = [ShellWords.display(words)]
+        }
         let spec = TaskSpec(
-            type: type, command: command.count == 1 ? command[0] : RunCommand.display(command), params: params)
+            type: schema.type, command: try text.text(line, limit: schema.command.maximum), params: params)
         try spec.validate()
-        return PolicyTest(selector: try targets.selector(), spec: spec)
+        try schema.check(spec)
+        return spec
     }
 
     static let columns: [TablePrinter.Column] = [

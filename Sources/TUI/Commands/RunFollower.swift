@@ -16,6 +16,13 @@ struct RunFollower: Sendable {
         var grace: Double?
     }
 
+    /// Where output goes, and what is to be said at the end.
+    private struct Receiving: Sendable {
+        var receiver: any LogReceiver
+        /// The receiver, when it also writes the run.
+        var rows: RowEvents?
+    }
+
     private struct RunEvent: Encodable {
         var type = "run"
         var run: RunRecord
@@ -49,14 +56,18 @@ struct RunFollower: Sendable {
         }
         try await noteWaiting(created.tasks)
         let canceled = Mutex(false)
-        switch await follow(created, onCancel: { canceled.withLock { $0 = true } }) {
-        case .failed(let error): throw error
+        let receiving = receiving(created)
+        switch await follow(created, receiving.receiver, onCancel: { canceled.withLock { $0 = true } }) {
+        case .failed(let error):
+            try await receiving.rows?.finish(nil)
+            throw error
         case .waited:
+            try await receiving.rows?.finish(nil)
             throw DeployError(
                 .stillRunning, "run \(created.run.id) is still running", hint: "tiangong logs -f \(created.run.id)")
         case .ended(let ended):
             let tasks = Self.inOrder(created.tasks, ended)
-            try await finish(created.run, tasks)
+            try await finish(created.run, tasks, receiving)
             let status = TaskOutcome.exitStatus(tasks)
             return canceled.withLock { $0 } && status != 0 ? 130 : status
         }
@@ -96,9 +107,10 @@ struct RunFollower: Sendable {
         }
     }
 
-    private func follow(_ created: RunDetail, onCancel: @escaping @Sendable () -> Void) async -> Outcome {
-        let receiver = receiver(created.tasks)
-        return await withTaskGroup(of: Outcome?.self, returning: Outcome.self) { group in
+    private func follow(
+        _ created: RunDetail, _ receiver: any LogReceiver, onCancel: @escaping @Sendable () -> Void
+    ) async -> Outcome {
+        await withTaskGroup(of: Outcome?.self, returning: Outcome.self) { group in
             group.addTask {
                 let follower = LogFollower(client: client, receiver: receiver, follow: true)
                 do throws(DeployError) {
@@ -125,15 +137,23 @@ struct RunFollower: Sendable {
         }
     }
 
-    private func receiver(_ tasks: [TaskRecord]) -> any LogReceiver {
+    private func receiving(_ created: RunDetail) -> Receiving {
+        let tasks = created.tasks
         let names = Dictionary(tasks.map { ($0.id, $0.agentName) }) { first, _ in first }
         switch session.settings.format {
-        case .json: return SilentReceiver()
-        case .jsonl: return TaskEvents(output: session.output, asArray: false, streams: .all, names: names)
         case .table:
             let prefixed = options.prefix == .name || options.prefix == .auto && tasks.count > 1
-            return TaskOutput(
-                output: session.output, settings: session.settings, style: .init(prefixed: prefixed), names: names)
+            return Receiving(
+                receiver: TaskOutput(
+                    output: session.output, settings: session.settings, style: .init(prefixed: prefixed), names: names))
+        case .json:
+            guard created.run.spec.writesRowsAsLines else { return Receiving(receiver: SilentReceiver()) }
+            let rows = RowEvents(output: session.output, events: nil, names: names)
+            return Receiving(receiver: rows, rows: rows)
+        case .jsonl:
+            let events = TaskEvents(output: session.output, asArray: false, streams: .all, names: names)
+            guard created.run.spec.writesRowsAsLines else { return Receiving(receiver: events) }
+            return Receiving(receiver: RowEvents(output: session.output, events: events, names: names))
         }
     }
 
@@ -159,11 +179,18 @@ struct RunFollower: Sendable {
         }
     }
 
-    private func finish(_ run: RunRecord, _ tasks: [TaskRecord]) async throws(DeployError) {
+    private func finish(
+        _ run: RunRecord, _ tasks: [TaskRecord], _ receiving: Receiving
+    ) async throws(DeployError) {
         if session.settings.format == .json {
             var run = run
             run.counts = Dictionary(tasks.map { ($0.state.rawValue, 1) }, uniquingKeysWith: +)
-            try await session.show(RunDetail(run: run, tasks: tasks), detached: false)
+            let detail = RunDetail(run: run, tasks: tasks)
+            if let rows = receiving.rows {
+                try await rows.finish(detail)
+            } else {
+                try await session.show(detail, detached: false)
+            }
         }
         let bad = tasks.filter { $0.state != .succeeded }
         for task in bad.prefix(Self.summaryLimit) {

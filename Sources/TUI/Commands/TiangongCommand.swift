@@ -24,9 +24,9 @@ public struct TiangongCommand: AsyncParsableCommand {
         discussion: "Without a subcommand, on a terminal, the full-screen console opens. See tiangong(1).",
         version: "tiangong \(ProtocolVersion.product)",
         subcommands: [
-            LoginCommand.self, WhoamiCommand.self, AgentCommand.self, RunCommand.self, TaskCommand.self,
-            LogsCommand.self, FileCommand.self, PolicyCommand.self, OperatorCommand.self, TokenCommand.self,
-            EnrolmentCommand.self, AuditCommand.self, VersionCommand.self, SanitizeCommand.self,
+            LoginCommand.self, WhoamiCommand.self, AgentCommand.self, ExecutorCommand.self, RunCommand.self,
+            TaskCommand.self, LogsCommand.self, FileCommand.self, PolicyCommand.self, OperatorCommand.self,
+            TokenCommand.self, EnrolmentCommand.self, AuditCommand.self, VersionCommand.self, SanitizeCommand.self,
         ])
 
     @OptionGroup var globals: GlobalOptions

@@ -9,20 +9,24 @@ enum AppActions {
     static func compose(_ model: inout AppModel) -> [Effect] {
         let marked = model.agents.items.filter { model.agents.marked.contains($0.id) }
         if !marked.isEmpty {
-            model.compose[.target] = TextField(marked.map(\.name).sorted().joined(separator: " "))
+            model.compose.write(marked.map(\.name).sorted().joined(separator: " "), into: .target)
             model.compose.focus = .command
         } else if model.screen == .agents, let agent = model.agents.selected {
-            model.compose[.target] = TextField(agent.name)
+            model.compose.write(agent.name, into: .target)
             model.compose.focus = .command
         }
+        return open(&model)
+    }
+
+    /// The form, with what the server says now of the types there are.
+    private static func open(_ model: inout AppModel) -> [Effect] {
         model.push(.compose)
-        return []
+        return model.connection.isLive ? [.loadExecutors] : []
     }
 
     static func duplicate(_ run: RunRecord, _ model: inout AppModel) -> [Effect] {
-        model.compose.fill(from: run)
-        model.push(.compose)
-        return []
+        model.compose.fill(from: run, model.executors.schema(of: run.spec.type))
+        return open(&model)
     }
 
     static func openRun(_ id: RunID, _ model: inout AppModel) -> [Effect] {
@@ -60,7 +64,7 @@ enum AppActions {
         model.overlay = .confirm(
             ConfirmState(
                 title: "Stop \(open) tasks of run \(run.id.short)",
-                lines: ["$ " + run.spec.command, "on \(open) of \(run.taskCount) agents: TERM, then KILL"],
+                lines: [run.spec.heading, "on \(open) of \(run.taskCount) agents: TERM, then KILL"],
                 verb: "Stop them",
                 effects: [.cancel(CancelRequest(runID: run.id.rawValue))],
                 expected: open > ReviewState.severeCount ? "\(open)" : nil))
@@ -76,7 +80,8 @@ enum AppActions {
         let title = tasks.count == 1 ? "Stop task \(first.id.short) on \(first.agentName)" : "Stop \(tasks.count) tasks"
         model.overlay = .confirm(
             ConfirmState(
-                title: Sanitizer.line(title), lines: ["$ " + first.command, "TERM, then KILL after the grace time"],
+                title: Sanitizer.line(title),
+                lines: [TaskHeading.text(first.type, first.command), "TERM, then KILL after the grace time"],
                 verb: "Stop", effects: tasks.map { .cancel(CancelRequest(taskID: $0.id.rawValue)) },
                 expected: tasks.count > ReviewState.severeCount ? "\(tasks.count)" : nil))
     }
@@ -101,6 +106,7 @@ enum AppActions {
     /// Another server: nothing known of the old one is true here.
     static func forget(_ model: inout AppModel) {
         model.agents = AgentsState()
+        model.executors = ExecutorsState()
         model.runs = RunsState()
         model.run = nil
         model.log = nil
@@ -118,6 +124,7 @@ enum AppActions {
     static func reload(_ model: inout AppModel) -> [Effect] {
         var effects: [Effect] = [.loadAgents, .loadRuns]
         if let run = model.run { effects.append(.loadRun(run.id)) }
+        if model.stack.contains(.compose) { effects.append(.loadExecutors) }
         return effects + PolicyUpdate.reload(&model) + FileUpdate.reload(model)
     }
 
@@ -127,7 +134,7 @@ enum AppActions {
         case .contexts: return ["tiangong login --server https://HOST:8443 --token-file FILE"]
         case .agents:
             return ["tiangong agent list"]
-                + (model.agents.selected.map { ["tiangong agent show \(EquivalentCommand.quoted($0.name))"] } ?? [])
+                + (model.agents.selected.map { ["tiangong agent show \(ShellWords.quoted($0.name))"] } ?? [])
         case .runs:
             return ["tiangong task list"]
                 + (model.runs.selected.map { ["tiangong task list --run \($0.id.rawValue)"] } ?? [])
@@ -139,11 +146,13 @@ enum AppActions {
         case .log: return (model.log?.tasks.prefix(10) ?? []).map { "tiangong logs -f \($0.rawValue)" }
         case .policies:
             return ["tiangong policy list"]
-                + (model.policies.selected.map { ["tiangong policy show \(EquivalentCommand.quoted($0.name))"] } ?? [])
+                + (model.policies.selected.map { ["tiangong policy show \(ShellWords.quoted($0.name))"] } ?? [])
         case .policy:
-            return model.policies.opened.map { ["tiangong policy show \(EquivalentCommand.quoted($0.name))"] } ?? []
+            return model.policies.opened.map { ["tiangong policy show \(ShellWords.quoted($0.name))"] } ?? []
         case .verdicts:
-            return model.check.wanted.map { [EquivalentCommand.policyTest($0)] } ?? []
+            return model.check.wanted.map { test in
+                [EquivalentCommand.policyTest(test, model.executors.schema(of: test.spec.type))]
+            } ?? []
         case .audit: return [EquivalentCommand.audit(model.audit.query)]
         case .auditRecord: return model.audit.opened.map { ["tiangong audit show \($0.seq)"] } ?? []
         case .files:

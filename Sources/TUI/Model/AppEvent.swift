@@ -13,6 +13,7 @@ enum AppEvent: Equatable, Sendable {
     case backend(BackendEvent)
     case contexts(ContextList)
     case agents([AgentInfo])
+    case executors([ExecutorInfo])
     case runs([RunRecord])
     case run(RunDetail)
     case runCreated(RunDetail)

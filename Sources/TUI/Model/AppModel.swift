@@ -77,6 +77,7 @@ struct AppModel {
 
     var stack: [ScreenID] = [.agents]
     var agents = AgentsState()
+    var executors = ExecutorsState()
     var runs = RunsState()
     var run: RunState?
     var compose = ComposeState()

@@ -64,6 +64,9 @@ enum AppUpdate {
         case .agents(let agents):
             model.agents.replace(agents)
             model.freshAt = model.now
+        case .executors(let executors):
+            model.executors.replace(executors)
+            if let schema = model.executors.schema(of: model.compose.schema.type) { model.compose.adopt(schema) }
         case .runs(let runs):
             model.runs.replace(runs)
             model.freshAt = model.now

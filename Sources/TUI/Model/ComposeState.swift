@@ -3,52 +3,138 @@
 
 import Core
 
-/// A shell task being written. It is kept until it was run: leaving the page loses nothing.
+/// A task being written. It is kept until it was run: leaving the page loses nothing.
 struct ComposeState: Equatable, Sendable {
-    enum Field: Int, CaseIterable, Sendable {
-        case target, command, directory, environment, user, timeout, namespaces
-
-        var label: String {
-            switch self {
-            case .target: "Target"
-            case .command: "Command"
-            case .directory: "Directory"
-            case .environment: "Environment"
-            case .user: "User"
-            case .timeout: "Timeout"
-            case .namespaces: "Namespaces"
-            }
-        }
-
-        var help: String {
-            switch self {
-            case .target: "agent names, label pairs such as role=web, or all"
-            case .command: "one line for /bin/sh"
-            case .directory: "absolute path; empty for the agent's own"
-            case .environment: "NAME=value NAME2='two words' NAME3=secret:NAME-OF-A-SECRET"
-            case .user: "account to run as; empty for the agent's own"
-            case .timeout: "90s, 10m, 2h; empty for none"
-            case .namespaces: "'host' for those of the agent's host; empty for the agent's own"
-            }
-        }
+    enum Field: Hashable, Sendable {
+        case target, type, command
+        case parameter(String)
+        case timeout
     }
 
-    private(set) var fields = Field.allCases.map { _ in TextField() }
+    private struct Place: Hashable {
+        /// The task type, for a parameter: what was typed for one type is there again when it is chosen again.
+        var type: String?
+        var field: Field
+    }
+
+    /// What tasks of the type that is chosen take.
+    private(set) var schema = TaskType.shell.schema
+    private var texts: [Place: TextField] = [:]
     var focus = Field.target
     /// What is wrong, shown below the form.
     var problem: String?
     /// What the review found; nil until asked for.
     var review: ReviewState?
+    /// What a run that is written again says beside what the form shows.
+    private var kept = TaskSpec(command: "")
+
+    /// The most scalars of a field: more than any task may have, so that nothing is ever cut.
+    private static let longest = 786_432
 
     subscript(field: Field) -> TextField {
-        get { fields[field.rawValue] }
-        set { fields[field.rawValue] = newValue }
+        get { texts[place(field)] ?? empty(field) }
+        set {
+            var text = newValue
+            text.keepsLines = empty(field).keepsLines
+            text.limit = Self.longest
+            texts[place(field)] = text
+        }
     }
 
-    mutating func moveFocus(_ delta: Int) {
-        let count = Field.allCases.count
-        focus = Field(rawValue: (focus.rawValue + delta + count) % count) ?? .target
+    /// Puts a text into a field.
+    mutating func write(_ text: String, into field: Field) {
+        var new = empty(field)
+        new.text = text
+        texts[place(field)] = new
     }
+
+    private func place(_ field: Field) -> Place {
+        if case .parameter = field { return Place(type: schema.type, field: field) }
+        return Place(type: nil, field: field)
+    }
+
+    private func empty(_ field: Field) -> TextField {
+        TextField(keepsLines: field == .command || form(field)?.keepsLines == true, limit: Self.longest)
+    }
+
+    // MARK: Fields
+
+    /// All fields that are shown, in order.
+    var fields: [Field] { [.target, .type, .command] + shownParameters.map { .parameter($0.name) } + [.timeout] }
+
+    mutating func moveFocus(_ delta: Int) {
+        let fields = fields
+        let at = fields.firstIndex(of: focus) ?? 0
+        focus = fields[(at + delta + fields.count) % fields.count]
+    }
+
+    /// The parameter of a field, as one of a form.
+    func form(_ field: Field) -> ParameterForm? {
+        guard case .parameter(let name) = field, let parameter = schema[name] else { return nil }
+        return ParameterForm(parameter: parameter, type: schema.type)
+    }
+
+    /// The form writes a shell command as text, not as a vector; and its input as text, unless it was made otherwise.
+    private var shownParameters: [ExecutorParameter] {
+        guard schema.type == TaskType.shell.rawValue else { return schema.parameters }
+        return schema.parameters.filter { parameter in
+            switch parameter.name {
+            case "argv": false
+            case "stdin_base64": texts[place(.parameter(parameter.name))]?.scalars.isEmpty == false
+            default: true
+            }
+        }
+    }
+
+    func label(_ field: Field) -> String {
+        switch field {
+        case .target: "Target"
+        case .type: "Type"
+        case .command: schema.command.label.prefix(1).uppercased() + schema.command.label.dropFirst()
+        case .parameter(let name): form(field)?.label ?? name
+        case .timeout: "Timeout"
+        }
+    }
+
+    func isRequired(_ field: Field) -> Bool {
+        switch field {
+        case .target, .type: true
+        case .command: schema.command.isRequired || schema.type == TaskType.shell.rawValue
+        case .parameter(let name): schema[name]?.isRequired == true
+        case .timeout: false
+        }
+    }
+
+    // MARK: The type
+
+    /// Tasks are of another type from now on.
+    mutating func choose(_ schema: ExecutorSchema) {
+        self.schema = schema.withoutRepetitions
+        problem = nil
+        if !fields.contains(focus) { focus = .type }
+    }
+
+    /// What is known of the type has changed. What was typed stays, also for parameters that there are no longer: they are
+    /// shown, and refused by whoever does not take them.
+    mutating func adopt(_ new: ExecutorSchema) {
+        guard new.type == schema.type, new != schema else { return }
+        let old = schema
+        let typed = old.parameters.filter { !self[.parameter($0.name)].scalars.isEmpty }
+        var next = new.withoutRepetitions
+        next.parameters += typed.filter { next[$0.name] == nil }
+        schema = next
+        for parameter in typed {
+            guard let changed = next[parameter.name], changed != parameter else { continue }
+            let text = self[.parameter(parameter.name)].text
+            let value = try? ParameterForm(parameter: parameter, type: old.type).value(text)
+            write(
+                value.map { ParameterForm(parameter: changed, type: next.type).text($0) } ?? text,
+                into: .parameter(parameter.name))
+        }
+        if !fields.contains(focus) { focus = .type }
+    }
+
+    // MARK: What it says
 
     /// The selector as typed: words with `=` are labels, `all` alone is every agent, the rest are names.
     static func selector(_ text: String) -> TargetSelector {
@@ -65,107 +151,77 @@ struct ComposeState: Equatable, Sendable {
         return selector
     }
 
-    /// Seconds of `90`, `90s`, `10m`, `2h`; nil when it is none of these.
-    static func seconds(_ text: String) -> Double? {
-        let factors: [Character: Double] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
-        guard let last = text.last else { return nil }
-        let factor = factors[last]
-        let digits = factor == nil ? text[...] : text.dropLast()
-        guard !digits.isEmpty, digits.utf8.allSatisfy({ (48...57).contains($0) || $0 == 46 }),
-            let value = Double(String(digits))
-        else { return nil }
-        return value * (factor ?? 1)
-    }
-
-    /// `A=1 B='two words'` as pairs; throws `invalid_argument` for a word without `=` or an open quote.
-    static func variables(_ text: String) throws(DeployError) -> [String: String] {
-        var result: [String: String] = [:]
-        for word in try words(text) {
-            guard let sign = word.firstIndex(of: "="), sign != word.startIndex else {
-                throw DeployError(.invalidArgument, "Environment: '\(word)' has no NAME=")
-            }
-            result[String(word[..<sign])] = String(word[word.index(after: sign)...])
-        }
-        return result
-    }
-
-    /// `secret:NAME` is a secret that the agent keeps, anything else is itself.
-    private static func value(_ text: String) throws(DeployError) -> JSONValue {
-        guard text.hasPrefix(secretPrefix) else { return .string(text) }
-        guard let secret = SecretReference(String(text.dropFirst(secretPrefix.count))) else {
-            throw DeployError(.invalidArgument, "Environment: '\(text)' does not name a secret")
-        }
-        return secret.value
-    }
-
-    private static let secretPrefix = "secret:"
-
-    private static func words(_ text: String) throws(DeployError) -> [String] {
-        var words: [String] = []
-        var word: String?
-        var quote: Character?
-        for character in text {
-            if let open = quote {
-                if character == open { quote = nil } else { word?.append(character) }
-            } else if character == "'" || character == "\"" {
-                quote = character
-                word = word ?? ""
-            } else if character == " " {
-                if let done = word { words.append(done) }
-                word = nil
-            } else {
-                word = (word ?? "") + String(character)
-            }
-        }
-        if quote != nil { throw DeployError(.invalidArgument, "Environment: a quote is not closed") }
-        return words + (word.map { [$0] } ?? [])
-    }
+    /// The agents meant.
+    var selector: TargetSelector { Self.selector(self[.target].text) }
 
     /// The specification as typed; throws `invalid_argument` with the field's name.
     func spec() throws(DeployError) -> TaskSpec {
-        var params: [String: JSONValue] = [:]
-        let directory = self[.directory].text
-        if !directory.isEmpty { params["cwd"] = .string(directory) }
-        let user = self[.user].text
-        if !user.isEmpty { params["user"] = .string(user) }
-        let variables = try Self.variables(self[.environment].text)
-        var values: [String: JSONValue] = [:]
-        for (name, text) in variables { values[name] = try Self.value(text) }
-        if !values.isEmpty { params["env"] = .object(values) }
-        switch self[.namespaces].text {
-        case "": break
-        case "host": params["host_namespaces"] = .bool(true)
-        default: throw DeployError(.invalidArgument, "Namespaces: write 'host' or nothing")
-        }
-        var timeout: Double?
-        if !self[.timeout].text.isEmpty {
-            guard let seconds = Self.seconds(self[.timeout].text) else {
-                throw DeployError(
-                    .invalidArgument, "Timeout: '\(self[.timeout].text)' is not a time such as 90s or 10m")
+        var spec = kept
+        spec.type = schema.type
+        spec.command = self[.command].text
+        spec.params = [:]
+        for parameter in shownParameters {
+            let form = ParameterForm(parameter: parameter, type: schema.type)
+            let text = self[.parameter(parameter.name)].text
+            if !text.isEmpty { spec.params[parameter.name] = try form.value(text) }
+            guard !text.isEmpty || !parameter.isRequired else {
+                throw DeployError(.invalidArgument, "\(form.label): must be given")
             }
-            timeout = seconds
         }
-        let spec = TaskSpec(command: self[.command].text, params: params, timeout: timeout)
+        let timeout = self[.timeout].text
+        if !timeout.isEmpty {
+            guard let seconds = try? TimeSpan.seconds(timeout) else {
+                throw DeployError(.invalidArgument, "Timeout: '\(timeout)' is not a time such as 90s or 10m")
+            }
+            spec.timeout = seconds
+        }
         try spec.validate()
+        try schema.check(spec)
         return spec
     }
 
     /// Fills the form from a run that was made before.
-    mutating func fill(from run: RunRecord) {
+    ///
+    /// - Parameter schema: What its type takes, as far as known.
+    mutating func fill(from run: RunRecord, _ schema: ExecutorSchema?) {
         self = ComposeState()
-        self[.target] = TextField(run.target)
-        self[.command] = TextField(run.spec.command)
-        self[.directory] = TextField(run.spec.params["cwd"]?.stringValue ?? "")
-        self[.user] = TextField(run.spec.params["user"]?.stringValue ?? "")
-        let pairs = (run.spec.params["env"]?.objectValue ?? [:]).sorted { $0.key < $1.key }
-        self[.environment] = TextField(
-            pairs.map { key, value in
-                let text = value.secretName.map { Self.secretPrefix + $0 } ?? value.stringValue ?? ""
-                return "\(key)=\(EquivalentCommand.quoted(text))"
-            }.joined(separator: " "))
-        self[.namespaces] = TextField(run.spec.usesHostNamespaces ? "host" : "")
-        self[.timeout] = TextField(run.spec.timeout.map { EquivalentCommand.seconds($0) } ?? "")
+        let spec = run.spec
+        choose((schema ?? .guessed(from: spec)).completed(by: spec.params))
+        kept = TaskSpec(
+            command: "", fileID: spec.fileID, grace: spec.grace, expiresIn: spec.expiresIn, logLimit: spec.logLimit)
+        write(run.target, into: .target)
+        write(spec.command, into: .command)
+        for parameter in self.schema.parameters {
+            guard let value = spec.params[parameter.name], value != .null else { continue }
+            write(
+                ParameterForm(parameter: parameter, type: spec.type).text(value), into: .parameter(parameter.name))
+        }
+        write(spec.timeout.map { EquivalentCommand.seconds($0) } ?? "", into: .timeout)
         focus = .command
+    }
+}
+
+extension ExecutorSchema {
+    /// Each parameter once: what comes from elsewhere may name one twice.
+    fileprivate var withoutRepetitions: ExecutorSchema {
+        var schema = self
+        var seen: Set<String> = []
+        schema.parameters = parameters.filter { seen.insert($0.name).inserted }
+        return schema
+    }
+
+    /// What a type takes of which nothing is known but one of its tasks.
+    fileprivate static func guessed(from spec: TaskSpec) -> ExecutorSchema {
+        ExecutorSchema(
+            type: spec.type, summary: "",
+            command: Command("command", "", required: false, maximum: StatementGuard.maximumBytes), parameters: [])
+    }
+
+    /// With the parameters that a task has and the schema does not know, as JSON.
+    fileprivate func completed(by params: [String: JSONValue]) -> ExecutorSchema {
+        var schema = self
+        schema.parameters += params.keys.sorted().filter { self[$0] == nil }.map { ExecutorParameter($0, .json, "") }
+        return schema
     }
 }
 
@@ -173,6 +229,8 @@ struct ComposeState: Equatable, Sendable {
 struct ReviewState: Equatable, Sendable {
     var selector: TargetSelector
     var spec: TaskSpec
+    /// What tasks of its type take.
+    var schema: ExecutorSchema
     /// The agents meant, as they were when the review began: these and no others get the task.
     var agents: [AgentInfo]
     var list = ListState()
@@ -188,71 +246,7 @@ struct ReviewState: Equatable, Sendable {
     var request: RunCreate {
         RunCreate(selector: TargetSelector(agents: agents.map(\.name)), spec: spec, idempotencyKey: key)
     }
-}
 
-extension TaskSpec {
-    /// Whether it is to run in the namespaces of the agent's host.
-    var usesHostNamespaces: Bool { params["host_namespaces"] == .bool(true) }
-}
-
-extension JSONValue {
-    /// The name in `{"secret_ref": NAME}`.
-    var secretName: String? { objectValue?["secret_ref"]?.stringValue }
-}
-
-/// The command line that does the same.
-enum EquivalentCommand {
-    static func run(_ selector: TargetSelector, _ spec: TaskSpec) -> String {
-        var words = ["tiangong", "run"] + targets(selector)
-        if let directory = spec.params["cwd"]?.stringValue { words += ["--cwd", quoted(directory)] }
-        if let user = spec.params["user"]?.stringValue { words += ["--user", quoted(user)] }
-        for (key, value) in (spec.params["env"]?.objectValue ?? [:]).sorted(by: { $0.key < $1.key }) {
-            if let secret = value.secretName {
-                words += ["--secret-env", quoted("\(key)=\(secret)")]
-            } else {
-                words += ["--env", quoted("\(key)=\(value.stringValue ?? "")")]
-            }
-        }
-        if spec.usesHostNamespaces { words.append("--host-namespaces") }
-        if let timeout = spec.timeout { words += ["--timeout", seconds(timeout)] }
-        words += ["--", quoted(spec.command)]
-        return words.joined(separator: " ")
-    }
-
-    static func policyTest(_ test: PolicyTest) -> String {
-        let words = ["tiangong", "policy", "test"] + targets(test.selector)
-        return
-            (words + (test.spec.usesHostNamespaces ? ["--host-namespaces"] : []) + ["--", quoted(test.spec.command)])
-            .joined(separator: " ")
-    }
-
-    static func audit(_ query: AuditQuery) -> String {
-        let options: [(name: String, value: String?)] = [
-            ("actor", query.actor), ("action", query.action), ("agent", query.agent), ("task", query.task),
-            ("verdict", query.verdict), ("since", query.since?.description), ("until", query.until?.description),
-        ]
-        return
-            (["tiangong audit list"]
-            + options.compactMap { option in option.value.map { "--\(option.name) \(quoted($0))" } })
-            .joined(separator: " ")
-    }
-
-    private static func targets(_ selector: TargetSelector) -> [String] {
-        (selector.all ? ["--all"] : []) + selector.agents.flatMap { ["-a", quoted($0)] }
-            + selector.labels.sorted { $0.key < $1.key }.flatMap { ["-l", quoted("\($0.key)=\($0.value)")] }
-    }
-
-    static func seconds(_ value: Double) -> String {
-        value == value.rounded() && abs(value) < 1e9 ? "\(Int(value))s" : "\(value)s"
-    }
-
-    /// A word as the shell reads it back unchanged.
-    static func quoted(_ word: String) -> String {
-        let plain = word.utf8.allSatisfy {
-            (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0)
-                || "-_./=:,@%+".utf8.contains($0)
-        }
-        if plain, !word.isEmpty { return word }
-        return "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
-    }
+    /// The command line that does the same.
+    var equivalent: String { EquivalentCommand.run(selector, spec, schema) }
 }

@@ -59,6 +59,8 @@ protocol ConsoleBackend: FileBackend {
     func use(context: String) async throws
 
     func agents() async throws -> [AgentInfo]
+    /// The task types that agents run.
+    func executors() async throws -> [ExecutorInfo]
     /// The newest runs, at most 200.
     func runs() async throws -> [RunRecord]
     func run(_ id: RunID) async throws -> RunDetail

@@ -8,6 +8,7 @@ enum Effect: Equatable, Sendable {
     case loadContexts
     case useContext(String)
     case loadAgents
+    case loadExecutors
     case loadRuns
     case loadRun(RunID)
     case createRun(RunCreate)

@@ -43,9 +43,7 @@ enum KeyUpdate {
         case .palette(var palette):
             palette.field.paste(text)
             model.overlay = .palette(palette)
-        case nil where model.screen == .compose:
-            model.compose.problem = nil
-            model.compose[model.compose.focus].paste(text)
+        case nil where model.screen == .compose: ComposeScreen.paste(text, &model)
         case nil where model.screen == .push:
             guard let focus = model.pushed?.focus else { return }
             model.pushed?.problem = nil

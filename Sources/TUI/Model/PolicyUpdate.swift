@@ -26,7 +26,7 @@ enum PolicyUpdate {
     }
 
     private static func composed(_ model: AppModel) -> PolicyTest? {
-        let selector = ComposeState.selector(model.compose[.target].text)
+        let selector = model.compose.selector
         guard !selector.isEmpty, let spec = try? model.compose.spec() else { return nil }
         return PolicyTest(selector: selector, spec: spec)
     }

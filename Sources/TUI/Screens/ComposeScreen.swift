@@ -3,99 +3,115 @@
 
 import Core
 
-/// The form of a shell task. The number of agents meant and the equivalent command line follow every key.
+/// The form of a task of any type, made of what the type takes. The number of agents meant, what the policies say and the
+/// equivalent command line follow every key.
 enum ComposeScreen {
     static func draw(_ model: AppModel, _ canvas: inout Canvas) {
         Frame.title(model, &canvas, "New task", "[1 Write]  2 Review")
-        let compose = model.compose
-        let verdict = model.check.summary(isLive: model.connection.isLive)
-        let labelWidth = 13
-        let width = canvas.size.columns - labelWidth - 4
-        var row = 3
-        for field in ComposeState.Field.allCases {
-            let focused = compose.focus == field && model.overlay == nil
-            canvas.put(field.label, 2, row, focused ? .key : .plain)
-            if field == .target || field == .command { canvas.put("*", labelWidth, row, .dim) }
-            let style: Style = field == .namespaces && !compose[field].scalars.isEmpty ? .bad : .field
-            compose[field].draw(&canvas, labelWidth + 2, row, columns: width, focused: focused, style: style)
-            row += 1
-            if field == .command {
-                canvas.put(TextWidth.fit(Sanitizer.line(verdict.text), width), labelWidth + 2, row, verdict.style)
-            }
-            if field == .target {
-                let summary = target(model)
-                canvas.put(TextWidth.fit(Sanitizer.line(summary.text), width), labelWidth + 2, row, summary.style)
-                row += 1
-            }
-            row += field == .command || field == .target ? 1 : 0
-        }
-        canvas.put(
-            TextWidth.fit("\(compose.focus.label): \(compose.focus.help)", canvas.size.columns - 4), 2, row + 1, .dim)
-        if let problem = compose.problem {
-            canvas.put(TextWidth.fit(Sanitizer.line("! " + problem), canvas.size.columns - 4), 2, row + 2, .bad)
-        }
-        equivalent(compose, &canvas, from: row + 4)
+        ComposeLayout(model).draw(&canvas)
     }
 
-    private static func target(_ model: AppModel) -> (text: String, style: Style) {
-        let selector = ComposeState.selector(model.compose[.target].text)
-        if selector.isEmpty { return ("-> nobody yet", .dim) }
-        let agents = model.agents.items.filter(selector.matches)
-        let unknown = selector.agents.filter { name in
-            !model.agents.items.contains { $0.name == name || $0.id.rawValue == name }
-        }
-        var text = "-> \(agents.count) agent\(agents.count == 1 ? "" : "s")"
-        let down = agents.count { $0.status == .offline }
-        if down > 0 { text += " (\(down) offline: their tasks wait)" }
-        if !unknown.isEmpty { text += "  unknown: \(unknown.joined(separator: ", "))" }
-        return (text, !unknown.isEmpty || agents.isEmpty ? .bad : down > 0 ? .warning : .good)
-    }
+    // MARK: Keys
 
-    private static func equivalent(_ compose: ComposeState, _ canvas: inout Canvas, from row: Int) {
-        guard let spec = try? compose.spec() else { return }
-        let line = EquivalentCommand.run(ComposeState.selector(compose[.target].text), spec)
-        canvas.put("Same as", 2, row, .dim)
-        for (index, part) in TextBox.wrap(Sanitizer.line(line), canvas.size.columns - 6).enumerated()
-        where row + 1 + index < canvas.size.rows - 2 {
-            canvas.put(part, 4, row + 1 + index)
-        }
-    }
-
-    /// Keys that are not actions edit the field.
+    /// Keys that are not actions edit the field, or choose what it is.
     static func edit(_ key: Key, _ model: inout AppModel) {
         model.compose.problem = nil
-        _ = model.compose[model.compose.focus].handle(key)
+        let field = model.compose.focus
+        guard let choices = FieldChoices.of(field, model) else {
+            _ = model.compose[field].handle(key)
+            return
+        }
+        let text = field == .type ? model.compose.schema.type : model.compose[field].text
+        if !choices.isOpen || text.isEmpty || choices.texts.contains(text),
+            let chosen = choices.chosen(by: key, instead: text)
+        {
+            choose(chosen, in: field, &model)
+        } else if choices.isOpen {
+            _ = model.compose[field].handle(key)
+        }
+    }
+
+    /// Pasted text is literal; into a choice it must be one of the choices.
+    static func paste(_ text: String, _ model: inout AppModel) {
+        model.compose.problem = nil
+        let field = model.compose.focus
+        if let choices = FieldChoices.of(field, model), !choices.isOpen {
+            let word = text.filter { !$0.isWhitespace }
+            guard choices.texts.contains(word) else {
+                model.compose.problem = "\(model.compose.label(field)): what was pasted is none of the choices"
+                return
+            }
+            choose(word, in: field, &model)
+        } else if !model.compose[field].paste(text) {
+            model.compose.problem =
+                "\(model.compose.label(field)): what was pasted is too long, nothing was taken (tiangong run --file)"
+        }
+    }
+
+    private static func choose(_ text: String, in field: ComposeState.Field, _ model: inout AppModel) {
+        if field == .type {
+            if let schema = model.executors.schema(of: text) { model.compose.choose(schema) }
+        } else {
+            model.compose.write(text, into: field)
+        }
     }
 
     static func act(_ action: Action, _ model: inout AppModel) -> [Effect] {
         switch action {
         case .nextField: model.compose.moveFocus(1)
         case .previousField: model.compose.moveFocus(-1)
+        case .newLine:
+            model.compose.problem = nil
+            model.compose[model.compose.focus].breakLine()
         case .review: review(&model)
         default: break
         }
         return []
     }
 
+    // MARK: Review
+
     /// Freezes what will run where, or says what is wrong.
     private static func review(_ model: inout AppModel) {
         do throws(DeployError) {
             let spec = try model.compose.spec()
-            let selector = ComposeState.selector(model.compose[.target].text)
+            let selector = model.compose.selector
             guard !selector.isEmpty else { throw DeployError(.invalidArgument, "Target: say which agents") }
             let unknown = selector.agents.filter { name in
                 !model.agents.items.contains { $0.name == name || $0.id.rawValue == name }
             }
             if let first = unknown.first { throw DeployError(.notFound, "Target: no agent is called '\(first)'") }
-            let agents = model.agents.items.filter(selector.matches)
+            let agents = model.agents.items.filter(selector.matches).sorted { $0.name < $1.name }
             guard !agents.isEmpty else { throw DeployError(.notFound, "Target: no agent matches") }
+            try check(spec, agents)
             model.compose.problem = nil
             model.compose.review = ReviewState(
-                selector: selector, spec: spec, agents: agents.sorted { $0.name < $1.name },
+                selector: selector, spec: spec, schema: model.compose.schema, agents: agents,
                 key: RunID.random().rawValue)
             model.push(.review)
         } catch {
             model.compose.problem = error.message
         }
     }
+
+    /// What the agents have told of their executors is enough to say that it cannot work.
+    private static func check(_ spec: TaskSpec, _ agents: [AgentInfo]) throws(DeployError) {
+        let unable = agents.filter { !$0.mayRun(spec.type) }
+        if let first = unable.first {
+            throw DeployError(.unsupported, "Type: \(first.name) does not run tasks of type \(spec.type)")
+        }
+        guard let wanted = spec.params["datasource"]?.stringValue else { return }
+        let isPlugin = TaskType(rawValue: spec.type) == nil
+        for agent in agents {
+            guard let known = agent.datasources(of: spec.type), !known.contains(wanted), !(isPlugin && known.isEmpty)
+            else { continue }
+            let has = known.isEmpty ? "it has none" : "it has: \(known.joined(separator: ", "))"
+            throw DeployError(.invalidArgument, "Datasource: \(agent.name) does not know '\(wanted)'; \(has)")
+        }
+    }
+}
+
+extension AgentInfo {
+    /// Whether, as far as it has told, it runs tasks of a type.
+    func mayRun(_ type: String) -> Bool { executors.isEmpty || executors.contains(type) }
 }

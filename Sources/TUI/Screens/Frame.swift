@@ -181,22 +181,22 @@ enum TextBox {
     static func draw(_ title: String, _ lines: [String], _ canvas: inout Canvas) {
         let width = canvas.size.columns - 6
         let inner = width - 4
-        let wrapped = lines.flatMap { wrap(Sanitizer.line($0), inner) }
+        let wrapped = lines.flatMap { Self.lines($0, inner) }
         let area = Dialog.frame(&canvas, columns: width, rows: wrapped.count + 4, title: title)
         for (row, line) in wrapped.enumerated() where row < area.rows - 1 {
             canvas.put(line, area.column, area.row + 1 + row)
         }
     }
 
-    /// Pieces of at most `columns` cells; nothing is lost, so that it can be copied.
-    static func wrap(_ text: String, _ columns: Int) -> [String] {
-        var rest = text
-        var out: [String] = []
-        while TextWidth.of(rest) > columns, columns > 1 {
-            let part = TextWidth.prefix(rest, columns)
-            out.append(part)
-            rest = String(String.UnicodeScalarView(rest.unicodeScalars.dropFirst(part.unicodeScalars.count)))
+    /// The first lines of a text, each as pieces of at most `columns` cells; foreign text is made safe here.
+    static func lines(_ text: String, _ columns: Int, most: Int = 200) -> [String] {
+        var pieces: [String] = []
+        for line in text.split(separator: "\n", maxSplits: most, omittingEmptySubsequences: false) {
+            guard pieces.count < most else { break }
+            // Of a line that is longer than all of this nothing more could be seen.
+            let seen = String(String.UnicodeScalarView(line.unicodeScalars.prefix(most * max(1, columns))))
+            pieces += Prose.pieces(Sanitizer.line(seen), columns)
         }
-        return out + [rest]
+        return Array(pieces.prefix(most))
     }
 }

@@ -166,7 +166,7 @@ enum VerdictsScreen {
             next += 1
         }
         guard let agent else { return }
-        for part in TextBox.wrap(Sanitizer.line(agent.reason), width).prefix(row + detailRows - next) {
+        for part in Prose.pieces(Sanitizer.line(agent.reason), width).prefix(row + detailRows - next) {
             canvas.put(part, 1, next, style)
             next += 1
         }

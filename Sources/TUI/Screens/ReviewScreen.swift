@@ -15,11 +15,7 @@ enum ReviewScreen {
         if down > 0 { heading += ", \(down) offline (waits for them)" }
         canvas.put(TextWidth.fit(Sanitizer.line(heading) + ":", width - 2), 1, 3, .title)
         var row = drawCommand(review, model, &canvas, 4)
-        canvas.put(TextWidth.fit(Sanitizer.line(facts(review.spec)), width - 6), 4, row, .dim)
-        if review.spec.usesHostNamespaces {
-            HostMark.draw(&canvas, 4 + TextWidth.of(Sanitizer.line(facts(review.spec))) + 2, row)
-        }
-        row += 1
+        row = drawFacts(review, &canvas, row)
         let verdict = model.check.summary(isLive: model.connection.isLive)
         canvas.put(TextWidth.fit(Sanitizer.line(verdict.text), width - 6), 4, row, verdict.style)
         row += 1
@@ -28,12 +24,16 @@ enum ReviewScreen {
             row += 1
         }
         row += 1
-        let same = TextBox.wrap(Sanitizer.line(EquivalentCommand.run(review.selector, review.spec)), width - 6)
+        let same = TextBox.lines(review.equivalent, width - 7, most: equivalentRows + 1)
         let bottom = canvas.size.rows - 3
-        let sameRows = min(same.count, 3)
+        // Whatever is long: some of the agents are seen.
+        let sameRows = min(same.count, equivalentRows, max(1, bottom - row - 6))
         drawAgents(review, model.check.refused, &canvas, Rect(4, row, width - 6, bottom - row - sameRows - 3))
         canvas.put("Same as", 1, bottom - sameRows - 2, .dim)
-        for (index, part) in same.prefix(sameRows).enumerated() { canvas.put(part, 4, bottom - sameRows - 1 + index) }
+        for (index, part) in same.prefix(sameRows).enumerated() {
+            let isCut = index == sameRows - 1 && sameRows < same.count
+            canvas.put(isCut ? part + "~" : part, 4, bottom - sameRows - 1 + index)
+        }
         Dialog.buttons(
             &canvas, ["Back", "Run"], focus: review.focus, enabled: [true, model.connection.isLive], canvas.bounds,
             bottom)
@@ -46,25 +46,64 @@ enum ReviewScreen {
         let width = canvas.size.columns - 6
         let command = review.spec.command
         if let reason = RefusalText.reasons(model.check.refused).first, reason.position != nil {
-            let excerpt = CommandExcerpt(command, position: reason.position, width: width - 2)
-            canvas.put("$ " + excerpt.line, 4, row)
-            if let caret = excerpt.caret { canvas.put("  " + caret, 4, row + 1, .bad) }
+            let prefix = Sanitizer.line(TaskHeading.prefix(review.spec.type))
+            let excerpt = CommandExcerpt(
+                command, position: reason.position, width: max(8, width - TextWidth.of(prefix)))
+            canvas.put(prefix + excerpt.line, 4, row)
+            if let caret = excerpt.caret {
+                canvas.put(TextWidth.pad("", TextWidth.of(prefix)) + caret, 4, row + 1, .bad)
+            }
             return row + 2
         }
-        let parts = TextBox.wrap(Sanitizer.line("$ " + command), width).prefix(3)
-        for (index, part) in parts.enumerated() { canvas.put(part, 4, row + index) }
-        return row + parts.count
+        let parts = TextBox.lines(review.spec.heading, width, most: commandRows + 1)
+        let shown = min(parts.count, commandRows)
+        for (index, part) in parts.prefix(shown).enumerated() { canvas.put(part, 4, row + index) }
+        guard shown < parts.count else { return row + shown }
+        let lines = command.split(separator: "\n", omittingEmptySubsequences: false).count
+        canvas.put(
+            "... \(Words.bytes(command.utf8.count)) in \(lines) line\(lines == 1 ? "" : "s"); the form has all of it",
+            4, row + shown, .dim)
+        return row + shown + 1
     }
 
-    private static func facts(_ spec: TaskSpec) -> String {
+    private static let commandRows = 3
+    private static let factRows = 3
+    private static let equivalentRows = 4
+
+    /// What goes along with the command. Returns the row below.
+    private static func drawFacts(_ review: ReviewState, _ canvas: inout Canvas, _ row: Int) -> Int {
+        let parts = TextBox.lines(facts(review), canvas.size.columns - 7, most: factRows + 1)
+        for (index, part) in parts.prefix(factRows).enumerated() {
+            let isCut = index == factRows - 1 && factRows < parts.count
+            let end = canvas.put(isCut ? part + "~" : part, 4, row + index, .dim)
+            if index == 0, review.spec.usesHostNamespaces { HostMark.draw(&canvas, end + 2, row) }
+        }
+        return row + min(parts.count, factRows)
+    }
+
+    private static func facts(_ review: ReviewState) -> String {
+        let spec = review.spec
         var facts: [String] = []
+        guard spec.type == TaskType.shell.rawValue else {
+            facts = review.schema.parameters.compactMap { parameter in
+                spec.params[parameter.name].map { value in
+                    let form = ParameterForm(parameter: parameter, type: spec.type)
+                    return "\(parameter.name) \(form.text(value))"
+                }
+            }
+            return (facts + [timeout(spec)]).joined(separator: ", ")
+        }
         facts.append("in \(spec.params["cwd"]?.stringValue ?? "the agent's directory")")
         facts.append("as \(spec.params["user"]?.stringValue ?? "the agent's user")")
         if let env = spec.params["env"]?.objectValue, !env.isEmpty {
             facts.append("env \(env.keys.sorted().joined(separator: ","))")
         }
-        facts.append(spec.timeout.map { "timeout \(EquivalentCommand.seconds($0))" } ?? "no timeout")
-        return facts.joined(separator: ", ")
+        if spec.params["stdin"] != nil || spec.params["stdin_base64"] != nil { facts.append("with input") }
+        return (facts + [timeout(spec)]).joined(separator: ", ")
+    }
+
+    private static func timeout(_ spec: TaskSpec) -> String {
+        spec.timeout.map { "timeout \(EquivalentCommand.seconds($0))" } ?? "no timeout"
     }
 
     static func visibleRows(_ model: AppModel) -> Int { max(1, model.size.rows - 16) }
@@ -134,7 +173,7 @@ enum ReviewScreen {
         model.overlay = .confirm(
             ConfirmState(
                 title: "Run on \(review.agents.count) agents",
-                lines: ["$ " + review.spec.command, facts, "This cannot be undone."],
+                lines: [review.spec.heading, facts, "This cannot be undone."],
                 verb: "Run", effects: [.createRun(review.request)], expected: "\(review.agents.count)"))
         return []
     }

@@ -49,8 +49,8 @@ enum RunScreen {
             "by \(run.actor)  \(Words.age(run.createdAt, model.now)) ago  \(detail.tasks.count) tasks")
         var at = 1
         if run.spec.usesHostNamespaces { at = HostMark.draw(&canvas, at, 2) + 1 }
-        let command = TextWidth.fit("$ " + Sanitizer.line(run.spec.command), canvas.size.columns - at - 1)
-        canvas.put(command, at, 2, at > 1 ? .bad : .plain)
+        let shown = TextWidth.fit(Sanitizer.line(run.spec.heading), canvas.size.columns - at - 1)
+        canvas.put(shown, at, 2, at > 1 ? .bad : .plain)
         canvas.put(TextWidth.fit(Sanitizer.line(facts(run)), canvas.size.columns - 2), 1, 3, .dim)
         progress(detail, overall.style, &canvas, 4)
         let area = listArea(model)
@@ -70,6 +70,7 @@ enum RunScreen {
         if let directory = run.spec.params["cwd"]?.stringValue { facts.append("in \(directory)") }
         if let user = run.spec.params["user"]?.stringValue { facts.append("as \(user)") }
         if let rollout = run.rollout { facts.append(rollout.text) }
+        if let datasource = run.spec.params["datasource"]?.stringValue { facts.append("datasource \(datasource)") }
         if let timeout = run.spec.timeout { facts.append("timeout \(EquivalentCommand.seconds(timeout))") }
         return facts.joined(separator: "  ")
     }

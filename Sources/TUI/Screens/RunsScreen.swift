@@ -35,7 +35,8 @@ enum RunsScreen {
             Table.Value(Words.age(run.createdAt, model.now)),
             Table.Value(run.actor), Table.Value(run.target),
             run.spec.usesHostNamespaces
-                ? Table.Value("\(HostMark.text) \(run.spec.command)", .bad) : Table.Value(run.spec.command),
+                ? Table.Value("\(HostMark.text) \(run.spec.command)", .bad)
+                : Table.Value(run.spec.type == TaskType.shell.rawValue ? run.spec.command : run.spec.heading),
         ]
     }
 

@@ -54,6 +54,7 @@ enum Action: String, CaseIterable, Sendable {
 
     case nextField = "field next"
     case previousField = "field previous"
+    case newLine = "line new"
     case review = "review"
     case verdicts = "policy test"
 }

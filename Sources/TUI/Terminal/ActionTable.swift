@@ -39,7 +39,7 @@ enum ActionTable {
         row(.goAudit, .all, ["g u"], "Audit: who did what"),
         row(.goFiles, .all, ["g f"], "Files, and uploads of this console"),
         row(.goContexts, .all, ["g c"], "Contexts: servers and logins"),
-        row(.newRun, .all, ["t"], "Compose a shell task, on the marked agents if any", hint: "new task"),
+        row(.newRun, .all, ["t"], "Compose a task, on the marked agents if any", hint: "new task"),
         row(.showCommand, .all, ["."], "Show the same as a command line"),
     ]
 
@@ -86,7 +86,7 @@ enum ActionTable {
     ]
 
     private static let agents: [ActionRow] = [
-        row(.open, .agents, ["Enter"], "Compose a shell task for this agent, or the marked ones"),
+        row(.open, .agents, ["Enter"], "Compose a task for this agent, or the marked ones"),
         row(.filter, .agents, ["/"], "Show only agents that contain a text", hint: "filter"),
         row(.mark, .agents, ["Space"], "Mark and go down", hint: "mark"),
         row(.markAll, .agents, ["*"], "Mark all shown"),
@@ -139,6 +139,7 @@ enum ActionTable {
     private static let form: [ActionRow] = [
         row(.nextField, .form, ["Tab", "C-n", "Down", "Enter"], "Next field", hint: "field"),
         row(.previousField, .form, ["S-Tab", "C-p", "Up"], "Previous field"),
+        row(.newLine, .form, ["C-o"], "A new line, in a field that may have several"),
         row(.review, .form, ["C-r"], "Review: what will run where", hint: "review"),
         row(.verdicts, .form, ["C-t"], "Which rule decides, agent by agent", hint: "policy"),
         row(.back, .form, ["Esc"], "Back; what was typed is kept", hint: "back"),

@@ -3,15 +3,26 @@
 
 import Core
 
-/// One line of editable text. It holds scalars, so that the cursor can never fall inside one.
+/// Editable text, of one line unless it keeps more. It holds scalars, so that the cursor can never fall inside one.
 struct TextField: Equatable, Sendable {
     /// Scalars kept at most; more are not taken.
     static let limit = 16_384
 
+    /// Whether ends of lines are kept; they are shown as `⏎`.
+    var keepsLines = false
+    /// What is kept at most of this one.
+    var limit = Self.limit
     private(set) var scalars: [Unicode.Scalar] = []
     private(set) var cursor = 0
 
-    init(_ text: String = "") { self.text = text }
+    init(_ text: String = "", keepsLines: Bool = false, limit: Int = Self.limit) {
+        self.keepsLines = keepsLines
+        self.limit = limit
+        self.text = text
+    }
+
+    /// What stands for the end of a line.
+    static let lineEnd: Unicode.Scalar = "\u{23CE}"
 
     var text: String {
         get {
@@ -20,7 +31,7 @@ struct TextField: Equatable, Sendable {
             return String(view)
         }
         set {
-            scalars = Array(newValue.unicodeScalars.prefix(Self.limit))
+            scalars = Array(newValue.unicodeScalars.prefix(limit))
             cursor = scalars.count
         }
     }
@@ -43,17 +54,42 @@ struct TextField: Equatable, Sendable {
         return true
     }
 
-    /// Takes pasted text literally; line ends become spaces, for this is one line.
-    mutating func paste(_ text: String) {
+    /// Takes pasted text literally; where lines are not kept their ends become spaces. False, and nothing is taken, when
+    /// it does not fit: half of a text is another text.
+    @discardableResult
+    mutating func paste(_ text: String) -> Bool {
+        var taken: [Unicode.Scalar] = []
+        var previous: Unicode.Scalar?
         for scalar in text.unicodeScalars {
-            if scalar == "\n" || scalar == "\r" || scalar == "\t" { insert(" ") } else { insert(scalar) }
+            switch scalar {
+            case "\n" where previous == "\r": break
+            case "\n", "\r": taken.append(keepsLines ? "\n" : " ")
+            case "\t": taken.append(" ")
+            default: if Self.isText(scalar) { taken.append(scalar) }
+            }
+            previous = scalar
         }
+        guard scalars.count + taken.count <= limit else { return false }
+        scalars.insert(contentsOf: taken, at: cursor)
+        cursor += taken.count
+        return true
+    }
+
+    /// Ends the line at the cursor, where lines are kept.
+    mutating func breakLine() {
+        guard keepsLines, scalars.count < limit else { return }
+        scalars.insert("\n", at: cursor)
+        cursor += 1
     }
 
     private mutating func insert(_ scalar: Unicode.Scalar) {
-        guard scalars.count < Self.limit, scalar.value >= 0x20, !(0x7F...0x9F).contains(scalar.value) else { return }
+        guard scalars.count < limit, Self.isText(scalar) else { return }
         scalars.insert(scalar, at: cursor)
         cursor += 1
+    }
+
+    private static func isText(_ scalar: Unicode.Scalar) -> Bool {
+        scalar.value >= 0x20 && !(0x7F...0x9F).contains(scalar.value)
     }
 
     private mutating func remove(_ range: Range<Int>) {
@@ -64,8 +100,8 @@ struct TextField: Equatable, Sendable {
 
     private func wordStart() -> Int {
         var at = cursor
-        while at > 0, scalars[at - 1] == " " { at -= 1 }
-        while at > 0, scalars[at - 1] != " " { at -= 1 }
+        while at > 0, scalars[at - 1] == " " || scalars[at - 1] == "\n" { at -= 1 }
+        while at > 0, scalars[at - 1] != " ", scalars[at - 1] != "\n" { at -= 1 }
         return at
     }
 
@@ -85,11 +121,61 @@ struct TextField: Equatable, Sendable {
             // A mark without its base would change the cell before the field.
             if at == column, Canvas.cells(scalars[index]) == 0 { continue }
             if focused, index == cursor { canvas.cursor = (at, row) }
-            let shown = Sanitizer.isDrawable(scalars[index]) ? scalars[index] : "?"
+            let shown = Self.shown(scalars[index])
             let next = canvas.put(shown, at, row, style, end: column + columns)
             if next == at, Canvas.cells(scalars[index]) > 0 { break }
             at = next
         }
         if focused, cursor == scalars.count { canvas.cursor = (min(at, column + columns - 1), row) }
+    }
+
+    private static func shown(_ scalar: Unicode.Scalar) -> Unicode.Scalar {
+        scalar == "\n" ? lineEnd : Sanitizer.isDrawable(scalar) ? scalar : "?"
+    }
+
+    // MARK: Several rows
+
+    /// The rows that the text takes at a width: broken at ends of lines, and where a row is full.
+    func rows(columns: Int) -> [Range<Int>] {
+        guard columns > 1 else { return [0..<scalars.count] }
+        var rows: [Range<Int>] = []
+        var from = 0
+        var width = 0
+        for (index, scalar) in scalars.enumerated() {
+            let cells = Canvas.cells(scalar)
+            // The last cell stays free for the cursor.
+            if width + cells >= columns, index > from {
+                rows.append(from..<index)
+                (from, width) = (index, 0)
+            }
+            width += cells
+            if scalar == "\n" {
+                rows.append(from..<index + 1)
+                (from, width) = (index + 1, 0)
+            }
+        }
+        return rows + [from..<scalars.count]
+    }
+
+    /// Draws as many rows as fit, those around the cursor.
+    func draw(_ canvas: inout Canvas, _ area: Rect, focused: Bool, style: Style = .field) {
+        guard area.columns > 1, area.rows > 0 else { return }
+        let rows = rows(columns: area.columns)
+        let at = rows.lastIndex { $0.lowerBound <= cursor } ?? 0
+        let first = focused ? max(0, min(at - area.rows + 1, rows.count - area.rows)) : 0
+        for row in 0..<area.rows {
+            canvas.fill(Rect(area.column, area.row + row, area.columns, 1), style)
+            guard rows.indices.contains(first + row) else { continue }
+            var column = area.column
+            for index in rows[first + row] {
+                if column == area.column, Canvas.cells(scalars[index]) == 0 { continue }
+                if focused, index == cursor { canvas.cursor = (column, area.row + row) }
+                column = canvas.put(
+                    Self.shown(scalars[index]), column, area.row + row, style, end: area.column + area.columns)
+            }
+            if focused, cursor == scalars.count, first + row == rows.count - 1 {
+                canvas.cursor = (min(column, area.column + area.columns - 1), area.row + row)
+            }
+        }
     }
 }

@@ -17,7 +17,7 @@ struct TextPage {
     init(_ area: Rect, _ lines: [Line]) {
         self.area = area
         self.lines = lines.flatMap { line in
-            TextBox.wrap(Sanitizer.line(line.text), max(2, area.columns)).map { Line(text: $0, style: line.style) }
+            Prose.pieces(Sanitizer.line(line.text), max(2, area.columns)).map { Line(text: $0, style: line.style) }
         }
     }
 

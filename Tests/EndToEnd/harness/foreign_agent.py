@@ -20,14 +20,16 @@ def message(kind, **data):
 
 
 class ForeignAgent:
-    def __init__(self, url, authority, token, hostname):
+    def __init__(self, url, authority, token, hostname, members=None):
+        """`members` are what else the registration tells."""
         context = ssl.create_default_context(cafile=authority)
         self.socket = connect(url, ssl=context, additional_headers={"Authorization": f"Bearer {token}"}, proxy=None)
         self.hostname = hostname
+        self.members = members or {}
         self.running = {}
 
     def serve(self):
-        self.socket.send(message("agent_register", hostname=self.hostname, ip="192.0.2.7", os="plan9", version="0.1"))
+        self.socket.send(message("agent_register", hostname=self.hostname, ip="192.0.2.7", os="plan9", version="0.1", **self.members))
         try:
             for frame in self.socket:
                 self.receive(json.loads(frame))

@@ -50,5 +50,10 @@ extension RouteTable {
             input throws(DeployError) in
             .agentRemove(try input.object("agent_id"))
         },
+        .json(
+            .get, "/executors", .executorList, "List task types that agents run, and what their tasks take.",
+            parameters: [.init("type", .typeName, "Only this type."), .cursor, .limit],
+            answer: .page(.reference("Executor"))
+        ) { input throws(DeployError) in .executorList(try input.value()) },
     ]
 }

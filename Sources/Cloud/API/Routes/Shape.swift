@@ -11,6 +11,8 @@ indirect enum Shape: Sendable {
     case id
     /// A name that an operator, a policy or an agent may have.
     case name
+    /// A task type: 1 to 32 of `a-z 0-9 -`, the first a letter.
+    case typeName
     /// A time, RFC 3339 in UTC.
     case time
     /// One of these words.
@@ -74,6 +76,8 @@ extension Shape {
             guard AgentID(text) != nil else { throw bad(path, "is not 1 to 64 of 0-9 A-Z a-z _ -") }
         case (.name, .string(let text)):
             guard Self.isName(text) else { throw bad(path, "is not a name") }
+        case (.typeName, .string(let text)):
+            guard ExecutorSchema.isTypeName(text) else { throw bad(path, "is not a task type") }
         case (.time, .string(let text)):
             guard Timestamp(text) != nil else { throw bad(path, "is not a time, RFC 3339 in UTC") }
         case (.word(let words), .string(let text)):
@@ -130,7 +134,7 @@ extension Shape {
 
     private var kind: String {
         switch self {
-        case .text, .id, .name, .time, .word: "a string"
+        case .text, .id, .name, .typeName, .time, .word: "a string"
         case .boolean: "true or false"
         case .integer: "an integer"
         case .number: "a number"
@@ -159,6 +163,7 @@ extension Shape {
             .object(["type": "string", "minLength": .count(range.lowerBound), "maxLength": .count(range.upperBound)])
         case .id: .object(["type": "string", "pattern": "^[0-9A-Za-z_-]{1,64}$"])
         case .name: .object(["type": "string", "pattern": "^[0-9A-Za-z_@+][0-9A-Za-z_.@+-]{0,127}$"])
+        case .typeName: .object(["type": "string", "pattern": "^[a-z][a-z0-9-]{0,31}$"])
         case .time: .object(["type": "string", "format": "date-time", "pattern": "Z$"])
         case .word(let words): .object(["type": "string", "enum": .array(words.map { .string($0) })])
         case .boolean: .object(["type": "boolean"])

@@ -9,6 +9,7 @@ enum Shapes {
 
     private static let labels = Shape.map(.text(0...128))
     private static let count = Shape.integer(0...Int64.max)
+    private static let command = Shape.text(0...StatementGuard.maximumBytes)
     private static let seconds = Shape.number(0.001...31_536_000)
 
     // MARK: Agents, runs, tasks, logs
@@ -32,6 +33,42 @@ enum Shapes {
                 .init("last_seen", .time), .init("connected_at", .time), .init("epoch", count, required: true),
                 .init("created_at", .time, required: true), .init("policy_mode", .word(GuardMode.self)),
                 .init("host_namespaces", .boolean),
+                .init(
+                    "executor_details",
+                    .array(
+                        .object([
+                            .init("type", .typeName, required: true),
+                            .init("datasources", .array(.text()), required: true, "Names of its connections."),
+                        ])), "What it told of its executors."),
+            ])
+        ),
+        (
+            "Executor",
+            .object([
+                .init("type", .text(), required: true), .init("summary", .text(), required: true),
+                .init("command", .reference("ExecutorCommand"), required: true),
+                .init("parameters", .array(.reference("ExecutorParameter"), 0...64), required: true),
+                .init("agents", count, required: true, "How many agents within your reach run it."),
+                .init("datasources", .array(.text()), required: true, "Names of their connections."),
+                .init("datasource_count", count, required: true, "How many names there are."),
+                .init("conflicting", .boolean, required: true, "Whether agents describe it differently."),
+            ])
+        ),
+        (
+            "ExecutorCommand",
+            .object([
+                .init("label", .text(), required: true), .init("help", .text(), required: true),
+                .init("required", .boolean, required: true), .init("maximum", count, required: true, "Bytes."),
+            ])
+        ),
+        (
+            "ExecutorParameter",
+            .object([
+                .init("name", .text(), required: true),
+                .init("kind", .word(ExecutorParameter.Kind.self), required: true),
+                .init("help", .text(), required: true), .init("required", .boolean, required: true),
+                .init("default", .any), .init("words", .array(.text())),
+                .init("minimum", .number(-9e15...9e15)), .init("maximum", .number(-9e15...9e15)),
             ])
         ),
         (
@@ -49,7 +86,7 @@ enum Shapes {
                 .init("all", .boolean, "Every agent."),
             ])
         ),
-        ("TaskSpec", .object([.init("command", .text(0...16_384), required: true)] + common)),
+        ("TaskSpec", .object([.init("command", command, required: true)] + common)),
         (
             "RunCreate",
             .object([
@@ -69,7 +106,7 @@ enum Shapes {
             .object(
                 [
                     .init("agent_id", .text(1...128), required: true, "The agent's id or name."),
-                    .init("command", .text(1...16_384), required: true),
+                    .init("command", command, required: true),
                 ] + common.map { Shape.Member($0.name, $0.schema, required: $0.name == "type", $0.summary) })
         ),
         ("Cancel", .object([.init("grace", .number(0...3600), "Seconds between TERM and KILL.")])),
@@ -135,7 +172,7 @@ enum Shapes {
 
     /// The members that a specification and a request for one task share.
     private static let common: [Shape.Member] = [
-        .init("type", .text(1...32), "Which executor: a built-in type, or a plugin of the agents."),
+        .init("type", .typeName, "Which executor: a built-in type, or a plugin of the agents."),
         .init("params", .map(.any), "The executor's own parameters."),
         .init("file_id", .id, "A stored file the task works on."),
         .init("timeout", seconds, "Seconds until it is ended as timed out."),

@@ -9,7 +9,7 @@ enum AgentTable {
     private static let columns = """
         id, name, labels, reported_labels, environment, hostname, ip, os, arch, version, executors, max_concurrency,
         status, running, queued, load_average, last_seen, connected_at, epoch, created_at, reported_environment,
-        policy_mode, host_namespaces
+        policy_mode, host_namespaces, executor_details
         """
 
     static func insert(_ agent: AgentInfo, _ transaction: any SQLTransaction) throws {
@@ -123,7 +123,7 @@ enum AgentTable {
                 .text(register.hostname ?? register.name ?? ""), .text(register.ip ?? address),
                 .text(register.os ?? ""),
                 .text(register.arch ?? ""), .text(register.version ?? ""),
-                .text(StoredJSON.text(register.executors ?? [TaskType.shell.rawValue])),
+                .text(StoredJSON.text(register.runTypes)),
                 .integer(register.maxConcurrency ?? 1), .text(StoredJSON.text(register.labels ?? [:])),
                 .text(register.environment ?? ""), .integer(now), .integer(now), .text(replica), .text(id.rawValue),
             ])
@@ -192,6 +192,7 @@ enum AgentTable {
         agent.arch = row.text(8)
         agent.version = row.text(9)
         agent.executors = StoredJSON.value(row.text(10)) ?? []
+        agent.executorDetails = StoredJSON.value(row.optionalText(23))
         agent.maxConcurrency = Int(row.integer(11))
         agent.status = AgentStatus(rawValue: row.text(12)) ?? .offline
         agent.running = Int(row.integer(13))
