@@ -7,8 +7,6 @@ import PackageDescription
 let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
-    // Not where a module is compiled as a whole: there C's types belong to whichever module brought them first.
-    .enableUpcomingFeature("MemberImportVisibility", .when(configuration: .debug)),
     .treatAllWarnings(as: .error),
 ]
 

@@ -18,7 +18,7 @@ import Testing
     @Test func `every run may go in batches`() throws {
         func rollout(_ options: [String]) throws -> Rollout? {
             let command = try TiangongCommand.parseAsRoot(["run", "--all"] + options + ["--", "true"])
-            return try #require(command as? RunCommand).request(readInput: { [] }).rollout
+            return try #require(command as? ShellRunCommand).request(readInput: { [] }).rollout
         }
         #expect(try rollout([]) == nil)
         #expect(try rollout(["--batch", "25%"]) == Rollout(batch: "25%"))

@@ -114,8 +114,12 @@ struct ConfigurationCheck {
 
     /// What is wrong with the executors' settings. Plugins are asked what their tasks take, as at a start.
     private func executors(_ configuration: AgentConfiguration) async -> [String] {
+        let credentials = LinkCredentials(
+            tokenFile: configuration.tokenFile,
+            identity: IdentityDirectory(dataDirectory: configuration.dataDirectory))
         let factory = ExecutorFactory(
             hostNamespaces: HostNamespaces(targetProcess: configuration.hostProcess),
+            cloud: CloudContent(endpoint: configuration.server, credentials: credentials), own: configuration.ownFiles,
             vault: SecretVault(directory: configuration.secretsDirectory),
             logger: Logger(label: "check") { _ in SwiftLogNoOpLogHandler() },
             judge: { _ in GuardVerdict(.deny, rule: "check", message: "nothing runs", mode: .whitelist) })

@@ -83,7 +83,7 @@ struct UploadRun: Sendable {
     private func sayHowToGoOn(_ progress: BatchProgress) async {
         guard let upload = progress.upload else { return }
         let how =
-            progress.path.map { "tiangong file resume \(upload) \(EquivalentCommand.quoted($0))" }
+            progress.path.map { "tiangong file resume \(upload) \(ShellWords.quoted($0))" }
             ?? "it cannot be read again; tiangong file remove --upload \(upload)"
         try? await session.note("the server keeps what it has of \(progress.name): \(how)")
     }

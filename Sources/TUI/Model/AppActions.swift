@@ -92,7 +92,7 @@ enum AppActions {
         if !uploads.isEmpty { lines.append("Uploads stop; what the server has is kept for a while:") }
         for upload in uploads.prefix(3) {
             lines.append(
-                upload.progress?.upload.map { "tiangong file resume \($0) \(EquivalentCommand.quoted(upload.path))" }
+                upload.progress?.upload.map { "tiangong file resume \($0) \(ShellWords.quoted(upload.path))" }
                     ?? "\(upload.path) has not begun")
         }
         model.overlay = .confirm(ConfirmState(title: "Leave", lines: lines, verb: "Leave", effects: [], ends: true))

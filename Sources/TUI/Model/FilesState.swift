@@ -198,18 +198,18 @@ struct PushState: Equatable, Sendable {
 
     /// The command line that does the same.
     var equivalent: String {
-        var words = ["tiangong", "file", "push", file.id.rawValue, EquivalentCommand.quoted(self[.destination].text)]
+        var words = ["tiangong", "file", "push", file.id.rawValue, ShellWords.quoted(self[.destination].text)]
         let selector = selector
-        words +=
-            (selector.all ? ["--all"] : []) + selector.agents.flatMap { ["-a", EquivalentCommand.quoted($0)] }
-            + selector.labels.sorted { $0.key < $1.key }.flatMap {
-                ["-l", EquivalentCommand.quoted("\($0.key)=\($0.value)")]
-            }
+        if selector.all { words.append("--all") }
+        for agent in selector.agents { words += ["-a", ShellWords.quoted(agent)] }
+        for (key, value) in selector.labels.sorted(by: { $0.key < $1.key }) {
+            words += ["-l", ShellWords.quoted("\(key)=\(value)")]
+        }
         for (flag, field) in [("--mode", Field.mode), ("--batch", .batch), ("--stop-after", .stopAfter)] {
-            if !self[field].text.isEmpty { words += [flag, EquivalentCommand.quoted(self[field].text)] }
+            if !self[field].text.isEmpty { words += [flag, ShellWords.quoted(self[field].text)] }
         }
         if self[.backup].text == "yes" { words.append("--backup") }
-        if !self[.timeout].text.isEmpty { words += ["--timeout", EquivalentCommand.quoted(self[.timeout].text)] }
+        if !self[.timeout].text.isEmpty { words += ["--timeout", ShellWords.quoted(self[.timeout].text)] }
         return words.joined(separator: " ")
     }
 }

@@ -30,7 +30,7 @@ enum PushScreen {
         }
         guard (try? push.spec()) != nil else { return }
         canvas.put("Same as", 2, row + 4, .dim)
-        for (index, part) in TextBox.wrap(Sanitizer.line(push.equivalent), canvas.size.columns - 6).enumerated()
+        for (index, part) in TextBox.lines(push.equivalent, canvas.size.columns - 6).enumerated()
         where row + 5 + index < canvas.size.rows - 2 {
             canvas.put(part, 4, row + 5 + index)
         }
@@ -114,7 +114,7 @@ enum PushReviewScreen {
             canvas.put(TextWidth.fit(Sanitizer.line(line.text), width - 6), 4, 4 + index, line.style)
         }
         let bottom = canvas.size.rows - 3
-        let same = TextBox.wrap(Sanitizer.line(push.equivalent), width - 6).prefix(3)
+        let same = TextBox.lines(push.equivalent, width - 6).prefix(3)
         drawAgents(review, model.check.refused, &canvas, Rect(4, 9, width - 6, bottom - 9 - same.count - 3))
         canvas.put("Same as", 1, bottom - same.count - 2, .dim)
         for (index, part) in same.enumerated() { canvas.put(part, 4, bottom - same.count - 1 + index) }

@@ -83,14 +83,15 @@ final class DownloadFile: DownloadSink {
 
     private func hashNext() throws(DeployError) -> Bool {
         var block = [UInt8](repeating: 0, count: 1 << 20)
-        let count = block.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, off_t(count)) }
-        if count < 0, errno == EINTR { return true }
-        guard count >= 0 else { throw Self.failure(partPath) }
+        let place = off_t(count)
+        let done = block.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, place) }
+        if done < 0, errno == EINTR { return true }
+        guard done >= 0 else { throw Self.failure(partPath) }
         state.withLock { state in
-            block.withUnsafeBytes { state.hasher.update(bufferPointer: UnsafeRawBufferPointer(rebasing: $0[..<count])) }
-            state.count += Int64(count)
+            block.withUnsafeBytes { state.hasher.update(bufferPointer: UnsafeRawBufferPointer(rebasing: $0[..<done])) }
+            state.count += Int64(done)
         }
-        return count > 0
+        return done > 0
     }
 
     func write(_ bytes: ByteBuffer) async throws(DeployError) {

@@ -94,15 +94,15 @@ extension JSONNode {
     }
 
     /// The same for a task's result.
-    var value: JSONValue {
+    var jsonValue: JSONValue {
         switch self {
         case .null: .null
         case .bool(let flag): .bool(flag)
         case .number(let digits): Int64(digits).map { .integer($0) } ?? .number(Double(digits) ?? 0)
         case .string(let text): .string(text)
-        case .array(let elements): .array(elements.map(\.value))
+        case .array(let elements): .array(elements.map(\.jsonValue))
         case .object(let members):
-            .object(Dictionary(members.map { ($0.name, $0.value.value) }) { first, _ in first })
+            .object(Dictionary(members.map { ($0.name, $0.value.jsonValue) }) { first, _ in first })
         }
     }
 }
