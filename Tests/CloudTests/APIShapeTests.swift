@@ -181,8 +181,7 @@ import Testing
         try shape.check(.object(good))
         for (name, value) in [
             ("status", JSONValue.string("ok")), ("timeout", .integer(-1)), ("timeout", .number(1e9)),
-            ("timeout", .string("5")), ("timeout", .null), ("command", .array([])), ("command", ""), ("type", "SHELL"),
-            ("type", ""),
+            ("timeout", .string("5")), ("timeout", .null), ("command", .array([])), ("type", "SHELL"), ("type", ""),
             ("agent_id", ""), ("file_id", "../x"), ("params", .array([])), ("log_limit", .number(1.5)),
         ] {
             let error = #expect(throws: DeployError.self, "\(name)") {

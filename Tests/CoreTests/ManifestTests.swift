@@ -41,11 +41,11 @@ import Yams
         }
         let text =
             "apiVersion: v1\nkind: ConfigMap\ndata:\n  run.sh: |\n" + lines.joined(separator: "\n")
-            + "\n  args: [\"-c\", 'it''s *x', a]\n  list:\n  - \"&x\"\n  - key: |-\n     *z\n    other: y\n---\nkind: b\n"
+            + "\n  args: [\"-c\", 'it''s *x', a]\n  list:\n  - \"&x\"\n  - key: |-\n     *z\n    other: z\n---\nkind: b\n"
         let nodes = try read(text)
         #expect(nodes.count == 2 && nodes[0]["data"]?["run.sh"]?.text == script)
         #expect(nodes[0]["data"]?["args"]?.compact == #"["-c","it's *x","a"]"#)
-        #expect(nodes[0]["data"]?["list"]?.compact == #"["&x",{"key":"*z","other":"y"}]"#)
+        #expect(nodes[0]["data"]?["list"]?.compact == #"["&x",{"key":"*z","other":"z"}]"#)
     }
 
     @Test(arguments: [

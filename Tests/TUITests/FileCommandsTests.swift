@@ -63,7 +63,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ["--mode", "rw"], ["--owner", "-x"], ["--batch", "none"], ["--timeout", "5m", "--mode", "99999"],
+        ["--mode", "rw"], ["--owner=-x"], ["--batch", "none"], ["--timeout", "5m", "--mode", "99999"],
     ])
     func `bad options of a push are refused before anything is sent`(_ options: [String]) throws {
         let path = place.write([1])

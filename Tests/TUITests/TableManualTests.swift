@@ -57,9 +57,9 @@ import Testing
         }
     }
 
-    /// A text as mdoc shows it unchanged, wherever it stands in a line.
+    /// A text as mdoc shows it unchanged, each sentence on a line of its own.
     private static func text(_ text: String) -> String {
-        let escaped = text.replacing("\\", with: "\\e")
+        let escaped = text.replacing("\\", with: "\\e").replacing(". ", with: ".\n")
         return escaped.hasPrefix(".") || escaped.hasPrefix("'") ? "\\&" + escaped : escaped
     }
 

@@ -17,7 +17,7 @@ import Testing
         for second in Int64(0)...10 { meter.note(second < 5 ? 0 : (second - 5) * 1000, at: second * 1000) }
         let rate = meter.rate(at: 10_000) ?? 0
         #expect(rate > 800 && rate < 1100, "\(rate)")
-        #expect(meter.remaining(6000, at: 10_000) == 2)
+        #expect(meter.remaining(7000, at: 10_000) == 2)
         #expect((meter.rate(at: 20_000) ?? 0) < 400, "a halt lowers it")
         meter.note(10, at: 20_500)
         #expect(meter.rate(at: 20_500) == nil, "another content begins anew")

@@ -29,9 +29,9 @@ struct ParameterFlags: Sendable {
     /// Flags that mean something to `run` itself. A parameter of such a name is given as `--param-NAME`, which every
     /// parameter understands.
     static let reserved: Set<String> = [
-        "agent", "all", "ca-file", "color", "context", "detach", "expires", "file", "fingerprint", "grace", "help",
-        "idempotency-key", "label", "log-limit", "output", "prefix", "quiet", "server", "timeout", "token-file",
-        "version", "wait",
+        "agent", "all", "batch", "ca-file", "color", "context", "detach", "expires", "file", "fingerprint", "grace", "help",
+        "idempotency-key", "label", "log-limit", "output", "prefix", "quiet", "server", "stop-after", "timeout",
+        "token-file", "version", "wait",
     ]
 
     private static let longForm = "param-"

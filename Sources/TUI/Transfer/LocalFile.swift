@@ -59,6 +59,7 @@ final class LocalFile: Sendable {
     static func name(_ path: String) -> String {
         var text = Substring(path)
         while text.utf8.count > 1, text.utf8.last == UInt8(ascii: "/") { text = text.dropLast() }
+        guard text != "/" else { return "/" }
         return text.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(text[text.utf8.index(after: $0)...]) }
             ?? String(text)
     }

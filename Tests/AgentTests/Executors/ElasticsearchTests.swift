@@ -21,7 +21,7 @@ import Testing
             }
         }
         #expect(
-            elements == [#"{"_id":"1","s":"a,]}\""}"#, #"{"hits":[{}]}"#, "7", #""x""#, "[1,[2]]", "null"]
+            elements == [#"{"_id":"1","s":"a,]}\"" }"#, #"{"hits":[{}]}"#, "7", #""x""#, "[1,[2]]", "null"]
                 && splitter.count == 6)
         #expect(String(buffer: splitter.frame) == #"{"took":1, "hits":{"total":{"hits":[9]},"hits":[]},"id":"z"}"#)
         #expect(splitter.frameNode?["id"]?.text == "z")

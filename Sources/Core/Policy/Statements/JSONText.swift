@@ -132,14 +132,15 @@ public struct JSONText {
         return index < bytes.endIndex ? try value(depth: 0) : nil
     }
 
-    /// Passes over a line that separates documents of YAML, which JSON values may stand between.
+    /// Passes over lines that separate documents of YAML, which JSON values may stand between.
     mutating func separator() {
         blanks()
-        let rest = bytes[index...]
-        guard rest.starts(with: "---".utf8),
-            rest.dropFirst(3).first.map({ $0 == 0x0A || $0 == 0x0D || $0 == 0x20 }) ?? true
-        else { return }
-        index += 3
+        while bytes[index...].starts(with: "---".utf8),
+            bytes[index...].dropFirst(3).first.map({ $0 == 0x0A || $0 == 0x0D || $0 == 0x20 }) ?? true
+        {
+            index += 3
+            blanks()
+        }
     }
 
     /// Where the next value starts.

@@ -178,7 +178,7 @@ import Testing
         ("logs a --since=soon", "is not a span of time"), ("rollout", "rollout needs one of"),
         ("rollout status deploy/a --to-revision=1", "does not take --to-revision"),
         ("wait pod/a", "wait needs --for"), ("wait --for=condition=Ready pod", "needs names"),
-        ("label po a", "needs KEY=VALUE"), ("label po -l a=b c", "needs names"),
+        ("label po a", "needs KEY=VALUE"), ("label po -l a=b c d=e", "needs names"),
         ("auth whoami", "of auth there is can-i"),
         ("get pods -n ../x", "is not the name of a namespace"), ("get pods a%2Fb", "cannot be the name of an object"),
         ("events pods", "events takes options only"),

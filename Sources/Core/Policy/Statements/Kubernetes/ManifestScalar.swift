@@ -54,7 +54,7 @@ public enum ManifestScalar {
         var count = digits()
         if rest.first == UInt8(ascii: ".") {
             rest = rest.dropFirst()
-            count = digits()
+            count += digits()
         }
         guard count > 0 else { return nil }
         if rest.first == UInt8(ascii: "e") || rest.first == UInt8(ascii: "E") {

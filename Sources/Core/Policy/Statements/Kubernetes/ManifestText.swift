@@ -59,7 +59,7 @@ enum ManifestText {
                 throw JSONTextError(
                     position: line.startIndex, message: "indented over \(indentation) columns; write JSON")
             }
-            if kind == .plain || content.first == UInt8(ascii: "#") { continue }
+            if kind == .plain { continue }
             try anchors(line)
             try dashes(content)
             let quotes = content.contains { $0 == UInt8(ascii: "'") || $0 == UInt8(ascii: "\"") }
@@ -140,7 +140,7 @@ enum ManifestText {
         case .mapping(let pairs):
             var members: [JSONMember] = []
             for (key, value) in pairs {
-                guard let name = key.scalar?.string, name != "<<" else {
+                guard let name = key.scalar?.string, name != "<<" || key.scalar?.style != .plain else {
                     throw JSONTextError(position: place, message: "a key of the manifest is no text")
                 }
                 members.append(
