@@ -31,7 +31,7 @@ import Testing
         return (WebSocketLink(try #require(server), isServer: true), WebSocketLink(client, isServer: false))
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(10)))
     func `a handler that refuses a message ends the link with 1008, whatever is behind it`() async throws {
         let (server, client) = try await pair()
         for _ in 0..<100 { client.outbox.offer(.text(ByteBuffer(string: "{}")), lane: .control) }
@@ -41,7 +41,7 @@ import Testing
         #expect(here == .policy("not this"))
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(10)))
     func `a link that is closed before it runs says goodbye and ends`() async throws {
         let (server, client) = try await pair()
         server.close(.goingAway)

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Core
+import TestSupport
 import Testing
 
 /// What must hold for every text, tried on many.
@@ -92,8 +93,9 @@ import Testing
     ])
     func `the largest texts take no long time`(piece: String) {
         let text = String(repeating: piece, count: 16_384 / piece.utf8.count)
-        let start = ContinuousClock.now
-        for mode in GuardMode.allCases { _ = Judged(text, mode, allow: ["(a+)+b", ".*x.*y"]).verdict }
-        #expect(ContinuousClock.now - start < .seconds(20))
+        let time = processorTime {
+            for mode in GuardMode.allCases { _ = Judged(text, mode, allow: ["(a+)+b", ".*x.*y"]).verdict }
+        }
+        #expect(time < .seconds(10))
     }
 }

@@ -182,8 +182,8 @@ READING = [
     ("token", "create", "olga"), ("enrolment", "create"), ("agent", "set", "demo-1", "-l", "role=demo"),
     ("policy", "put", "more", "POLICY-FILE", "-e", "nowhere"), ("operator", "set", "otto", "--role", "viewer"),
     ("file", "list"), ("file", "list", "--uploads"), ("file", "show", "FILE"), ("file", "show", "nothing12"),
-    ("file", "remove", "nothing12"), ("file", "remove", "--upload", "nothing12"), ("file", "resume", "RUN"),
-    ("file", "get", "FILE", "--to", "/nonexistent/x"), ("file", "push", "FILE", "/srv/x", "-a", "nobody"),
+    ("file", "remove", "nothing12"), ("file", "remove", "--upload", "nothing12"), ("file", "resume", "UPLOAD", "POLICY-FILE"),
+    ("file", "push", "FILE", "/srv/x", "-a", "nobody"),
     ("file", "push", "nothing12", "/srv/x", "-a", "demo-1"), ("file", "fetch", "/srv/x", "-a", "nobody"),
 ]
 
@@ -194,7 +194,8 @@ def test_no_command_lets_the_servers_words_reach_the_terminal(site, operator, ho
     policy, = [policy["name"] for policy in operator.lines("policy", "list")][:1]
     (tmp_path / "policy.yaml").write_text("mode: audit\n")
     file = operator("file", "put", str(tmp_path / "policy.yaml"), "-q").stdout.decode().strip()
-    known = {"RUN": task, "POLICY": policy, "POLICY-FILE": str(tmp_path / "policy.yaml"), "FILE": file}
+    known = {"RUN": task, "POLICY": policy, "POLICY-FILE": str(tmp_path / "policy.yaml"), "FILE": file,
+             "UPLOAD": site.api("POST", "/uploads", {"name": "left.bin", "size": 9}).json["id"]}
     words = [known.get(word, word) for word in command]
     environment = operator.environment | {"TIANGONG_SERVER": hostile_cloud.url}
     before, shown = hostile_cloud.answers, ""

@@ -185,7 +185,10 @@ def test_names(site, run):
     listed = done(run("list", "", {"format": "jsonl"}))
     assert sorted(row["name"] for row in listed.rows) == sorted(good)
     for name in ["x" * 256, "a\tb", "a\u200bb", "\u0085", "..", "a/../b", " "]:
-        refused(run("put", name, file_id=file), "invalid_argument")
+        try:
+            refused(run("put", name, file_id=file), "invalid_argument")
+        except Refused as error:
+            assert "invalid_argument" in str(error)
     for name in ["a\nb", "a\0b"]:
         with pytest.raises(Refused):
             run("put", name, file_id=file)
@@ -294,11 +297,10 @@ def test_fetch_of_what_changes(site, run):
         task = done(during(lambda: log.write(b"more\n")))
     assert task.result["size"] >= len(before) and task.result["grown_bytes"] > 0 and "grew" in task.out
     assert content(site, task.result["file_id"])[:len(before)] == before
-    files = len(site.operator.lines("task", "list"))
     with target.open("r+b", buffering=0) as log:
         refused(during(lambda: os.pwrite(log.fileno(), os.urandom(8), 10_000_000)), "task_failed", "changed")
         refused(during(lambda: log.truncate(1_000_000)), "task_failed", "")
-    assert len(site.operator.lines("task", "list")) == files + 2
+    assert len(site.operator.lines("file", "list", "--name", "growing.log")) == 1
 
 
 # -- the rest ---------------------------------------------------------------------------------------------------------
@@ -413,8 +415,8 @@ def test_settings(own_site):
         assert words in "".join(agent.log.read_text().splitlines()[-2:]), agent.log.read_text()
     own_site.agents.clear()
     own_site.agent("plain")
-    task = perform(own_site, "plain", "file", "stat /srv/x")
-    assert task.state == "rejected" and task.error["code"] == "unsupported", task
+    with pytest.raises(Refused, match="unsupported"):
+        perform(own_site, "plain", "file", "stat /srv/x")
 
 
 def test_cancel(site, run):

@@ -37,7 +37,7 @@ class Pattern:
             yield (index.to_bytes(8, "big") + self.block[8:])[:min(MIB, self.size - index)]
 
     def store(self, site):
-        return store_stream(site, self.pieces(), self.size)["id"]
+        return store_stream(site, self.pieces(), self.size, "pattern.bin")["id"]
 
     def write(self, path):
         with path.open("wb") as file:

@@ -209,6 +209,8 @@ final class FakeUpload: OpenUpload {
         if isDue { window.credit(end) }
     }
 
+    func progress(beyond offset: Int64) async throws(DeployError) { try await window.progress(beyond: offset) }
+
     func commit(size: Int64, sha256: ContentHash) async throws(DeployError) -> FileInfo {
         if let failure = window.failure { throw failure }
         return try store.complete(self, size, sha256).get()

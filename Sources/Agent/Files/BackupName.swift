@@ -13,7 +13,7 @@ struct BackupName: Sendable {
     let at: Timestamp
 
     /// Bytes that a backup's name may have beyond the file's.
-    static let room = 22
+    static let room = 24
 
     /// A backup of now; throws `invalid_argument` when the name leaves no room for one.
     init(of finalName: String, at: Timestamp = .now()) throws(DeployError) {
@@ -26,12 +26,18 @@ struct BackupName: Sendable {
         self.at = at
     }
 
-    /// Tries names until one is free, and gives that.
+    /// Tries names until one is free, and gives that: behind the newest there is of the same second, since one that was
+    /// deleted leaves its name free.
     ///
-    /// - Parameter attempt: Takes a name; false, with `errno`, when it could not.
-    func take(_ attempt: (String) -> Bool) throws(DeployError) -> String {
-        for number in 0..<1000 {
-            let name = "\(finalName).\(Self.text(at))\(number == 0 ? "" : ".\(number)")~"
+    /// - Parameters:
+    ///   - directory: Where backups of the file are.
+    ///   - attempt: Takes a name; false, with `errno`, when it could not.
+    func take(in directory: OpenDirectory, _ attempt: (String) -> Bool) throws(DeployError) -> String {
+        let time = Self.text(at)
+        let newest = try Self.all(of: finalName, in: directory).map(\.key).filter { $0.time == time }.max()
+        let first = newest.map { $0.number + 1 } ?? 0
+        for number in first..<(first + 1000) {
+            let name = "\(finalName).\(time)\(number == 0 ? "" : ".\(number)")~"
             if attempt(name) { return name }
             guard errno == EEXIST else { throw HostFailure.make("keep a backup of", finalName) }
         }
@@ -40,11 +46,7 @@ struct BackupName: Sendable {
 
     /// Deletes the oldest backups of a file beyond so many; the number that went.
     static func prune(_ finalName: String, in directory: OpenDirectory, keeping count: Int) throws(DeployError) -> Int {
-        let reader = try DirectoryReader(directory, ".")
-        var found: [(key: Key, name: String)] = []
-        while let entry = try reader.next() {
-            if let key = key(entry.text, of: finalName) { found.append((key, entry.text)) }
-        }
+        var found = try all(of: finalName, in: directory)
         guard found.count > count else { return 0 }
         found.sort { $0.key < $1.key }
         var removed = 0
@@ -53,6 +55,17 @@ struct BackupName: Sendable {
             removed += 1
         }
         return removed
+    }
+
+    private static func all(
+        of finalName: String, in directory: OpenDirectory
+    ) throws(DeployError) -> [(key: Key, name: String)] {
+        let reader = try DirectoryReader(directory, ".")
+        var found: [(key: Key, name: String)] = []
+        while let entry = try reader.next() {
+            if let key = key(entry.text, of: finalName) { found.append((key, entry.text)) }
+        }
+        return found
     }
 
     private struct Key: Comparable {
@@ -70,7 +83,7 @@ struct BackupName: Sendable {
         let parts = middle.split(separator: ".", omittingEmptySubsequences: false)
         guard (1...2).contains(parts.count), isTime(parts[0]) else { return nil }
         guard parts.count == 2 else { return Key(time: String(parts[0]), number: 0) }
-        return Int(parts[1]).map { Key(time: String(parts[0]), number: $0) }
+        return UInt16(parts[1]).map { Key(time: String(parts[0]), number: Int($0)) }
     }
 
     private static func isTime(_ text: Substring) -> Bool {

@@ -234,7 +234,7 @@ final class PartFile {
                 try rename(to: finalName)
                 return nil
             case EINVAL, ENOSYS, EPERM:
-                let kept = try backup.take { directory.link(finalName, $0) }
+                let kept = try backup.take(in: directory) { directory.link(finalName, $0) }
                 try rename(to: finalName)
                 return kept
             default: throw HostFailure.make("replace", finalName)
@@ -244,7 +244,7 @@ final class PartFile {
             guard try directory.status(of: name)?.kind == .file else {
                 throw DeployError(.forbidden, "\(finalName.prefix(200)) is not a regular file any more")
             }
-            return try backup.take { ck_rename_new(directory.descriptor, name, $0) == 0 }
+            return try backup.take(in: directory) { ck_rename_new(directory.descriptor, name, $0) == 0 }
         } catch {
             _ = ck_exchange(directory.descriptor, name, finalName)
             throw error

@@ -55,8 +55,7 @@ struct PathPolicy: Sendable {
     let roots: [String]
     /// What no task reaches: the agent's own files and directories, by their real paths.
     private let own: [[String]]
-    /// The directories of them.
-    let hidden: Set<FileStatus.Identity>
+    private let ownPaths: [String]
     private let walk: DirectoryWalk
 
     /// - Parameters:
@@ -73,8 +72,13 @@ struct PathPolicy: Sendable {
         }
         self.roots = cleaned
         self.own = own.compactMap { Self.components(Self.real($0)) }
-        hidden = Set(own.compactMap { (try? OpenDirectory($0).status())?.identity })
+        ownPaths = own
         self.walk = walk
+    }
+
+    /// The directories of the agent's own that are there now.
+    var hidden: Set<FileStatus.Identity> {
+        Set(ownPaths.compactMap { (try? OpenDirectory($0).status())?.identity })
     }
 
     /// The file a task names.

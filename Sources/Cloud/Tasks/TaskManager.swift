@@ -99,6 +99,8 @@ struct TaskManager: Sendable {
                 expiresAt: now.adding(milliseconds: Int64(wait * 1000)))
             if index >= width {
                 task.held = true
+                // Its time to wait begins with its batch.
+                task.expiresAt = nil
                 task.agentOnline = agent.status == .online
             } else if let session = hub.session(of: agent.id), session.epoch == agent.epoch {
                 epochs[agent.id] = session.epoch

@@ -49,14 +49,23 @@ final class CreditWindow: Sendable {
 
     /// Waits until bytes up to `end` may be sent; one task only. Throws the failure, `unavailable` when cancelled.
     func room(upTo end: Int64) async throws(DeployError) {
+        try await wait { end - $0.written <= $0.width }
+    }
+
+    /// Waits until the server has told of more than `offset` bytes; one task only. Throws as ``room(upTo:)`` does.
+    func progress(beyond offset: Int64) async throws(DeployError) {
+        try await wait { $0.written > offset }
+    }
+
+    private func wait(until holds: @Sendable (State) -> Bool) async throws(DeployError) {
         while true {
             if let failure { throw failure }
             if Task.isCancelled { throw DeployError(.unavailable, "given up") }
-            if state.withLock({ Self.fits(end, $0) }) { return }
+            if state.withLock({ holds($0) }) { return }
             await withTaskCancellationHandler {
                 await withCheckedContinuation { continuation in
                     let resumeNow = state.withLock { state in
-                        if state.failure != nil || Self.fits(end, state) || Task.isCancelled { return true }
+                        if state.failure != nil || holds(state) || Task.isCancelled { return true }
                         state.sender = continuation
                         return false
                     }
@@ -67,6 +76,4 @@ final class CreditWindow: Sendable {
             }
         }
     }
-
-    private static func fits(_ end: Int64, _ state: State) -> Bool { end - state.written <= state.width }
 }

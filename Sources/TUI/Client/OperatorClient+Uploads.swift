@@ -34,6 +34,8 @@ extension OperatorClient: UploadConversation {
             }
         }
 
+        func progress(beyond offset: Int64) async throws(DeployError) { try await window.progress(beyond: offset) }
+
         func commit(size: Int64, sha256: ContentHash) async throws(DeployError) -> FileInfo {
             let request = OperatorRequest.fileCommit(FileCommit(uploadID: info.id, size: size, sha256: sha256))
             let (answer, _) = await client.perform(request, over: link)

@@ -27,6 +27,8 @@ protocol OpenUpload: Sendable {
     ///
     /// Throws what the server says against this or earlier bytes, `unreachable` when the link is lost.
     func send(_ bytes: ByteBuffer, at offset: Int64) async throws(DeployError)
+    /// Waits until the server has told of more than so many bytes. Throws as ``send(_:at:)`` does.
+    func progress(beyond offset: Int64) async throws(DeployError)
     /// Completes the upload. Throws as ``send(_:at:)`` does.
     func commit(size: Int64, sha256: ContentHash) async throws(DeployError) -> FileInfo
     /// Nothing more is sent.

@@ -158,7 +158,15 @@ actor FileUploader {
             if open.written > open.info.offset { width = FileTransfer.window }
             block = try await following.get()
         }
+        // What is under way is not there yet. Of the last bytes the server tells nothing but that all is complete.
+        while open.written < offset - Self.untold {
+            try await open.progress(beyond: open.written)
+            note(.sending, done: open.written)
+        }
     }
+
+    /// Bytes at the end of an upload that may have no credit of their own: credit comes after every MiB.
+    private static let untold: Int64 = 2 << 20
 
     private func read(at offset: Int64) async -> Result<ByteBuffer, DeployError> {
         do throws(DeployError) {

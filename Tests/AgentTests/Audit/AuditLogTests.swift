@@ -30,7 +30,7 @@ private func records(_ directory: String) throws -> [AuditRecord] {
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct `The agent's audit` {
+@Suite(.timeLimit(.minutes(10))) struct `The agent's audit` {
     @Test func `is a chain that goes on after a restart`() async throws {
         try await withTemporaryDirectory { directory in
             for _ in 0..<3 {
@@ -154,7 +154,7 @@ private func records(_ directory: String) throws -> [AuditRecord] {
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct `A task and the audit` {
+@Suite(.timeLimit(.minutes(10))) struct `A task and the audit` {
     @Test func `leaves a line before it starts and one at its end, with names of variables only`() async throws {
         try await RunnerBench.with { bench in
             let seen = bench.directory + "/seen"

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Agent
 
-@Suite(.timeLimit(.minutes(1))) struct `The uplink` {
+@Suite(.timeLimit(.minutes(10))) struct `The uplink` {
     private func spool(_ store: SpoolStore, chunks: Int, bytes: Int = 1000) throws -> LogSpool {
         let spool = LogSpool(TaskReference(taskID: .random(), attempt: 1), store: store)
         for _ in 0..<chunks {

@@ -8,7 +8,7 @@ import Testing
 
 @testable import Agent
 
-@Suite(.timeLimit(.minutes(2))) struct `The output of a task` {
+@Suite(.timeLimit(.minutes(10))) struct `The output of a task` {
     @Test func `arrives byte for byte, with a burst at the very end`() async throws {
         try await RunnerBench.with { bench in
             let path = bench.directory + "/data"

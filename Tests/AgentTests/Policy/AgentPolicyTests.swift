@@ -8,7 +8,7 @@ import Testing
 
 @testable import Agent
 
-@Suite(.timeLimit(.minutes(2))) struct `The agent's own policy` {
+@Suite(.timeLimit(.minutes(10))) struct `The agent's own policy` {
     private func policy(_ path: String) -> AgentPolicy {
         AgentPolicy(path, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }

@@ -8,7 +8,7 @@ import Testing
 
 @testable import Agent
 
-@Suite(.timeLimit(.minutes(2))) struct `A task` {
+@Suite(.timeLimit(.minutes(10))) struct `A task` {
     @Test func `that exits 0 succeeded, with its output and times`() async throws {
         try await RunnerBench.with { bench in
             let (end, output, errors, notes) = try await bench.run("echo out; echo err >&2")

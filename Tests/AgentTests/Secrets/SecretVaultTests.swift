@@ -7,7 +7,7 @@ import Testing
 
 @testable import Agent
 
-@Suite(.timeLimit(.minutes(2))) struct `A secret of the agent` {
+@Suite(.timeLimit(.minutes(10))) struct `A secret of the agent` {
     private func read(_ name: String, in directory: String) throws -> [UInt8] {
         let reference = try #require(SecretReference(name))
         return try SecretVault(directory: directory).resolve([reference]).secret(reference).reveal()

@@ -4,6 +4,7 @@
 import CMongo
 import Dispatch
 import Glibc
+import NIOCore
 import Synchronization
 
 /// Connects one client to its servers: by name, over TCP, and with TLS if its datasource says so.
@@ -126,9 +127,9 @@ final class MongoDialer: Sendable {
         }
         // A server whose host is gone answers nothing, for ever: its kernel is asked now and then.
         for (level, option, value) in [
-            (Int32(IPPROTO_TCP), TCP_NODELAY, Int32(1)), (SOL_SOCKET, SO_KEEPALIVE, 1),
-            (Int32(IPPROTO_TCP), TCP_KEEPIDLE, 30), (Int32(IPPROTO_TCP), TCP_KEEPINTVL, 10),
-            (Int32(IPPROTO_TCP), TCP_KEEPCNT, 3),
+            (NIOBSDSocket.OptionLevel.tcp.rawValue, TCP_NODELAY, Int32(1)), (SOL_SOCKET, SO_KEEPALIVE, 1),
+            (NIOBSDSocket.OptionLevel.tcp.rawValue, TCP_KEEPIDLE, 30), (NIOBSDSocket.OptionLevel.tcp.rawValue, TCP_KEEPINTVL, 10),
+            (NIOBSDSocket.OptionLevel.tcp.rawValue, TCP_KEEPCNT, 3),
         ] {
             var value = value
             setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))

@@ -4,6 +4,7 @@
 import CMariaDB
 import Core
 import Glibc
+import NIOCore
 
 /// One connection to a server, used by one thread at a time; others may only cut its line.
 ///
@@ -226,7 +227,7 @@ final class MySQLConnection: @unchecked Sendable {
         for (option, value) in [(TCP_KEEPIDLE, 60), (TCP_KEEPINTVL, 15), (TCP_KEEPCNT, 4), (TCP_USER_TIMEOUT, 120_000)]
         {
             var value = Int32(value)
-            setsockopt(descriptor, Int32(IPPROTO_TCP), option, &value, socklen_t(MemoryLayout<Int32>.size))
+            setsockopt(descriptor, NIOBSDSocket.OptionLevel.tcp.rawValue, option, &value, socklen_t(MemoryLayout<Int32>.size))
         }
         var yes: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &yes, socklen_t(MemoryLayout<Int32>.size))

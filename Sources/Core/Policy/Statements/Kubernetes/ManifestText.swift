@@ -81,7 +81,7 @@ enum ManifestText {
         for index in line.indices {
             let byte = line[index]
             if byte == UInt8(ascii: "&") || byte == UInt8(ascii: "*") || byte == UInt8(ascii: "!"),
-                " \t[{,:?-".utf8.contains(before), index + 1 < line.endIndex
+                isBreak(before), index + 1 < line.endIndex
             {
                 let next = line[index + 1]
                 let isName =
@@ -92,6 +92,15 @@ enum ManifestText {
                 }
             }
             before = byte
+        }
+    }
+
+    /// Whether an anchor may stand behind this byte: a blank, a bracket, or the last byte of a line end or mark that only
+    /// the YAML library takes for one (CR, NEL, LS, PS, a byte order mark).
+    private static func isBreak(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x0D, 0x85, 0xA8, 0xA9, 0xBF: true
+        default: " \t[{,:?-".utf8.contains(byte)
         }
     }
 
