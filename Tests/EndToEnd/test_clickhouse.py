@@ -185,12 +185,13 @@ def test_connections_that_do_not_work_say_why(run):
         "other-ca": ("start_failed", "the server's certificate is not trusted"),
         "system-ca": ("start_failed", "the server's certificate is not trusted"),
         "no-file": ("start_failed", "ca-file /nonexistent/ca.pem cannot be used"),
-        "slow-to-answer": ("start_failed", "did not answer within 1 s"),
-        "missing": ("not_found", "this agent has no datasource 'missing' here; there are guest, main")}
+        "slow-to-answer": ("start_failed", "did not answer within 1 s")}
     for datasource, (code, text) in cases.items():
         done = run("SELECT 1", datasource)
         assert done.error["code"] == code and text in done.error["message"], (datasource, done)
         assert "\n" not in done.error["message"] and "wrong password" not in done.error["message"]
+    with pytest.raises(Refused, match="unknown datasource 'missing' on ch-1; it has: guest, main"):
+        run("SELECT 1", "missing")
     done = run("SELECT 1", "no-database", database=None)
     assert done.error["code"] == "not_found" and "nowhere" in done.error["message"], done
 

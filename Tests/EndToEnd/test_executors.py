@@ -149,7 +149,7 @@ def test_a_registration_that_tells_nonsense_is_refused(site, operator):
     (["run", "mongo", "-a", "db-1", "--", "x"], 1, ["db-1 does not run tasks of type 'mongo'", "it runs: mysql, ship, shell"]),
     (["run", "mysql", "-a", "demo-1,db-1", "--", "x"], 1, ["demo-1 does not run tasks of type 'mysql' (1 of 2 agents)"]),
     (["run", "mysql", "-a", "db-1", "--datasource", "x", "--", "SELECT 1"], 2, ["unknown datasource 'x' on db-1; it has: orders, archive"]),
-    (["run", "mysql", "-a", "db-1", "--colour", "--", "x"], 2, ["'--colour' is not a flag of mysql", "--datasource, --format"]),
+    (["run", "mysql", "-a", "db-1", "--colour", "--", "x"], 2, ["'--colour' is not a flag of mysql", "--datasource", "--format"]),
     (["run", "mysql", "-a", "db-1", "--max-rows", "many", "--", "x"], 2, ["--max-rows 'many' is not a whole number"]),
     (["run", "mysql", "-a", "db-1"], 2, ["SQL is empty"]),
     (["run", "mysql", "-a", "db-1", "--", "DROP TABLE x"], 5, ["sql.drop", "db-1"]),
@@ -299,7 +299,7 @@ def test_a_form_is_made_of_the_type(site, operator, db, tmp_path):
         screen.type("FROM orders")
         screen.keys("Tab")
         screen.shows("Left, Right: archive, orders")
-        screen.keys("Right", "Right", "Tab", "j")
+        screen.keys("Right", "Right", *["Tab"] * 9, "j")
         screen.shows("--datasource orders --format jsonl")
         screen.keys("C-r")
         screen.shows("[2 Review]", "mysql: SELECT id", "FROM orders", "datasource orders", "allowed on all 1")

@@ -265,12 +265,17 @@ def test_a_restart_of_the_server_fails_the_statement_and_no_other(site, server):
 @pytest.mark.parametrize("source, message", [
     ("locked", "does not let 'app' in: ERROR 1045"), ("nobody", "cannot be reached"), ("lost", "Unknown database 'nix'"),
     ("stranger", "no TLS with"), ("misnamed", "no TLS with"), ("system", "no TLS with"),
-    ("other", "this agent has no datasource 'other' here; there are brief, locked"), (None, "params.datasource is missing: this agent has several"),
+    (None, "params.datasource is missing: this agent has several"),
 ])
 def test_what_cannot_begin_says_why(site, source, message):
     done = perform(site, "db-1", "mysql", "SELECT 1", {"datasource": source} if source else {})
     assert done.state in ("failed", "rejected") and message in done.error["message"], done
     assert MariaDB.password not in str(done.error) and "not-the-password" not in str(done.error)
+
+
+def test_a_datasource_that_is_not_there_is_refused_at_once(site):
+    with pytest.raises(Refused, match="unknown datasource 'other' on db-1; it has: brief, locked"):
+        perform(site, "db-1", "mysql", "SELECT 1", {"datasource": "other"})
 
 
 @pytest.mark.parametrize("source", ["tls", "named", "require"])

@@ -260,13 +260,14 @@ def test_connections_that_do_not_work_say_why(run, server):
         "no-name": ("start_failed", "the name 'db.invalid' cannot be resolved"),
         "other-ca": ("start_failed", "SSL error: EVP lib; ca-file names"),
         "system-ca": ("start_failed", "certificate verify failed; ca-file names"),
-        "no-secret": ("not_found", "this agent has no secret 'pg-missing'"),
-        "missing": ("not_found", "this agent has no datasource 'missing' here; there are loose, main")}
+        "no-secret": ("not_found", "this agent has no secret 'pg-missing'")}
     for datasource, (code, text) in cases.items():
         done = run("select 1", datasource=datasource)
         assert done.error["code"] == code and text in done.error["message"], (datasource, done)
         assert done.state == ("failed" if code == "start_failed" else "rejected")
         assert "\n" not in done.error["message"] and "wrong password" not in done.error["message"]
+    with pytest.raises(Refused, match="unknown datasource 'missing' on pg-1; it has: loose, main"):
+        run("select 1", datasource="missing")
     done = run("select 1", datasource="no-database", database="nowhere")
     assert 'database "nowhere" does not exist' in done.error["message"], done
 

@@ -122,12 +122,12 @@ class Work:
         target = {name: self.options.get(name, "") for name in ("host", "port", "user", "password")}
         target |= {"host": str(target["host"]), "port": int(target["port"]), "user": str(target["user"]), "password": str(target["password"])}
         encryption = self.options.get("ssl")
-        extra = {}
+        extra = {"ssl_disabled": True}
         if encryption and encryption != "disabled":
             context = ssl.create_default_context(cafile=self.options.get("sslca") or None)
             context.check_hostname = encryption == "verify_identity"
             context.verify_mode = ssl.CERT_REQUIRED if encryption.startswith("verify") else ssl.CERT_NONE
-            extra["ssl"] = context
+            extra = {"ssl": context}
         try:
             connection = backups.connect(**target, cursorclass=pymysql.cursors.DictCursor, **extra)
         except (pymysql.MySQLError, ssl.SSLError, OSError) as problem:

@@ -26,11 +26,14 @@ NODE = "standin-node"
 
 def refusal(status, kind, reason, **more):
     cause = {"type": kind, "reason": reason, **more}
-    return web.json_response({"error": {"root_cause": [cause], **cause}, "status": status}, status=status)
+    return reply({"error": {"root_cause": [cause], **cause}, "status": status}, status)
 
 
 def reply(value, status=200):
-    return web.json_response(value, status=status, headers={"X-elastic-product": "Elasticsearch"})
+    # As compact as the server's own, and not escaped.
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return web.Response(
+        text=text, status=status, content_type="application/json", headers={"X-elastic-product": "Elasticsearch"})
 
 
 async def body_of(request):
