@@ -77,7 +77,8 @@ import Testing
     @Test func `the table of roles is what was decided`() {
         let table: [Role: Set<Action>] = [
             .viewer: [
-                .serverInfo, .agentRead, .executorRead, .runRead, .taskRead, .logRead, .eventsRead, .fileList, .policyRead,
+                .serverInfo, .agentRead, .executorRead, .runRead, .taskRead, .logRead, .eventsRead, .fileList,
+                .policyRead,
                 .policyTest,
             ],
             .operator: [.runCreate, .taskCancel, .fileRead, .fileWrite, .fileRemove],

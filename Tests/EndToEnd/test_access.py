@@ -260,7 +260,7 @@ def test_no_message_reaches_another_environment(site, description):
                 assert answer["data"]["code"] in {"forbidden", "not_found", "conflict"}, (kind, answer)
             elif answer["type"] == "reply":
                 text = json.dumps(answer)
-                if kind == "audit_list":
+                if kind in ("audit_list", "audit_export"):
                     # What it asked for itself, in vain, it may read again.
                     text = json.dumps([row for row in answer["data"]["items"] if row["actor"] != "fred"])
                 assert not [secret for secret in secrets if secret in text], (kind, answer)

@@ -100,11 +100,11 @@ def start(site, agent):
 def test_json_is_indented_for_people_and_one_line_for_programs(run, books):
     done = run("GET /books/_doc/2")
     assert done.state == "succeeded" and done.out == (
-        '{\n  "_index": "books",\n  "_id": "2",\n  "found": true,\n  "_source": {\n    "title": "\\u7ea2\\u697c\\u68a6",\n'
+        '{\n  "_index": "books",\n  "_id": "2",\n  "found": true,\n  "_source": {\n    "title": "红楼梦",\n'
         '    "year": 1791,\n    "tags": [\n      "a",\n      null\n    ]\n  }\n}\n'), done
     done = run("GET /books/_doc/2", format="jsonl")
     assert done.out.count("\n") == 1 and done.rows[0]["_source"] == {"title": "红楼梦", "year": 1791, "tags": ["a", None]}
-    assert done.result["status"] == 200 and done.result["bytes"] > 100
+    assert done.result["status"] == 200 and done.result["bytes"] > 80
 
 
 def test_a_search_tells_how_much_it_found(run, books):

@@ -256,7 +256,7 @@ import Testing
         scene.press("m Tab")
         scene.send(
             .paste("UPDATE orders SET state = 'done'\n  WHERE id = 7;\nSELECT state, note FROM orders WHERE id = 7"))
-        scene.press("Tab Right Tab Tab Tab Tab Tab Tab Tab Tab Tab j")
+        scene.press("Tab Right Tab j")
     }
 
     private static func plugin(_ scene: inout Scene) {

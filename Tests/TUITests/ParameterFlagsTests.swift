@@ -168,7 +168,8 @@ enum SampleSchema {
             try mysql("--all", "--format", "table", "--", "x", format: .jsonl).spec.params
                 == ["format": .string("table")])
         let file = try #require(
-            try TiangongCommand.parseAsRoot(["run", "api", "--all", "--", "GET http://h/"]) as? TypedRunCommand<APITasks>)
+            try TiangongCommand.parseAsRoot(["run", "api", "--all", "--", "GET http://h/"])
+                as? TypedRunCommand<APITasks>)
         _ = try file.request(format: .jsonl)
     }
 

@@ -51,7 +51,8 @@ enum Action: String, Sendable, CaseIterable {
     /// Whether it is written to the audit also when it succeeds; refusals always are.
     var isAudited: Bool {
         switch self {
-        case .serverInfo, .agentRead, .executorRead, .runRead, .taskRead, .eventsRead, .fileList, .policyRead, .policyTest,
+        case .serverInfo, .agentRead, .executorRead, .runRead, .taskRead, .eventsRead, .fileList, .policyRead,
+            .policyTest,
             .operatorRead, .tokenRead, .enrolmentRead:
             false
         case .agentUpdate, .agentRemove, .runCreate, .taskCancel, .logRead, .fileRead, .fileWrite, .fileRemove,

@@ -29,7 +29,8 @@ struct ParameterFlags: Sendable {
     /// Flags that mean something to `run` itself. A parameter of such a name is given as `--param-NAME`, which every
     /// parameter understands.
     static let reserved: Set<String> = [
-        "agent", "all", "batch", "ca-file", "color", "context", "detach", "expires", "file", "fingerprint", "grace", "help",
+        "agent", "all", "batch", "ca-file", "color", "context", "detach", "expires", "file", "fingerprint", "grace",
+        "help",
         "idempotency-key", "label", "log-limit", "output", "prefix", "quiet", "server", "stop-after", "timeout",
         "token-file", "version", "wait",
     ]

@@ -128,7 +128,8 @@ final class MongoDialer: Sendable {
         // A server whose host is gone answers nothing, for ever: its kernel is asked now and then.
         for (level, option, value) in [
             (NIOBSDSocket.OptionLevel.tcp.rawValue, TCP_NODELAY, Int32(1)), (SOL_SOCKET, SO_KEEPALIVE, 1),
-            (NIOBSDSocket.OptionLevel.tcp.rawValue, TCP_KEEPIDLE, 30), (NIOBSDSocket.OptionLevel.tcp.rawValue, TCP_KEEPINTVL, 10),
+            (NIOBSDSocket.OptionLevel.tcp.rawValue, TCP_KEEPIDLE, 30),
+            (NIOBSDSocket.OptionLevel.tcp.rawValue, TCP_KEEPINTVL, 10),
             (NIOBSDSocket.OptionLevel.tcp.rawValue, TCP_KEEPCNT, 3),
         ] {
             var value = value

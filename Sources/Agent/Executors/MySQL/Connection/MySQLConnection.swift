@@ -227,7 +227,8 @@ final class MySQLConnection: @unchecked Sendable {
         for (option, value) in [(TCP_KEEPIDLE, 60), (TCP_KEEPINTVL, 15), (TCP_KEEPCNT, 4), (TCP_USER_TIMEOUT, 120_000)]
         {
             var value = Int32(value)
-            setsockopt(descriptor, NIOBSDSocket.OptionLevel.tcp.rawValue, option, &value, socklen_t(MemoryLayout<Int32>.size))
+            setsockopt(
+                descriptor, NIOBSDSocket.OptionLevel.tcp.rawValue, option, &value, socklen_t(MemoryLayout<Int32>.size))
         }
         var yes: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &yes, socklen_t(MemoryLayout<Int32>.size))
