@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -80,8 +81,35 @@ class ClickHouse:
         self.server.stop(kill=True)
 
 
+class MySQL:
+    """A real MariaDB and an account with a password, over TCP without TLS."""
+
+    type = "mysql"
+    client = "mariadb"
+    query = ("SELECT seq AS id, md5(seq) AS digest, now() AS stamp, seq * 0.25 AS price FROM seq_1_to_{count}")
+
+    @staticmethod
+    def is_installed():
+        return shutil.which("mariadbd", path="/usr/sbin:/usr/bin") is not None and shutil.which("mariadb") is not None
+
+    def __init__(self, directory):
+        self.server = backend("mariadb").MariaDB(directory).start()
+        self.server.root("CREATE USER bench@'127.0.0.1'", "GRANT SELECT ON *.* TO bench@'127.0.0.1'", "CREATE DATABASE bench")
+
+    def datasource(self):
+        return {"host": "127.0.0.1", "port": self.server.port, "user": "bench", "database": "bench", "ssl": "off"}
+
+    def command(self, query, format):
+        layout = ["--batch", "--skip-column-names"] if format == "jsonl" else ["--table"]
+        return ["mariadb", "--no-defaults", "--protocol=tcp", "-h", "127.0.0.1", "-P", str(self.server.port), "-u", "bench",
+                "--skip-ssl", "--quick", *layout, "bench", "-e", query]
+
+    def stop(self):
+        self.server.stop(kill=True)
+
+
 # One more database is one more entry.
-CASES = [Postgres, ClickHouse]
+CASES = [Postgres, MySQL, ClickHouse]
 
 
 def count_and_drop(pipe):

@@ -196,7 +196,7 @@ def test_no_command_lets_the_servers_words_reach_the_terminal(site, operator, ho
     (tmp_path / "policy.yaml").write_text("mode: audit\n")
     file = operator("file", "put", str(tmp_path / "policy.yaml"), "-q").stdout.decode().strip()
     known = {"RUN": task, "POLICY": policy, "POLICY-FILE": str(tmp_path / "policy.yaml"), "FILE": file,
-             "UPLOAD": API(site.cloud, operator.token)("POST", "/uploads", {"name": "left.bin", "size": 9}).json["id"]}
+             "UPLOAD": API(site.cloud, operator.token)("POST", "/uploads", {"name": "left.bin", "size": 12}).json["id"]}
     words = [known.get(word, word) for word in command]
     environment = operator.environment | {"TIANGONG_SERVER": hostile_cloud.url}
     before, shown = hostile_cloud.answers, ""

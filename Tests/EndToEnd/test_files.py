@@ -283,7 +283,7 @@ def test_an_upload_goes_on_after_the_server_was_killed(own_site, tmp_path, kind)
 def begun(site, path, *options):
     """An upload left with ^C after some of it has arrived: its id."""
     proxy = Proxy(site.cloud.port)
-    proxy.bytes_per_second = 3_000_000
+    proxy.bytes_per_second = 1_000_000
     try:
         process = site.operator.popen("file", "put", str(path), "--server", proxy.url, *options)
         directory = site.cloud.data / "files/parts"

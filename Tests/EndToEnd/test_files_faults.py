@@ -7,6 +7,7 @@ import hashlib
 import os
 import pathlib
 import random
+import shutil
 import subprocess
 import threading
 import time
@@ -97,7 +98,8 @@ def test_link_cut_again_and_again(own_site, proxy, place, full):
 
 def test_cloud_killed(own_site, place, full):
     """The agent waits for the Cloud and goes on where it stood, both ways."""
-    size, rate = (1024 * MIB, "100MiB") if full else (24 * MIB, "8MiB")
+    # What is under way in buffers, some 10 MiB, comes without the Cloud.
+    size, rate = (1024 * MIB, "100MiB") if full else (48 * MIB, "16MiB")
     own_site.agent("waits", executors={"file": {"roots": [str(place)], "bandwidth": rate}})
     pattern = Pattern(size)
     file = pattern.store(own_site)
@@ -206,7 +208,6 @@ def test_disk_full_before_and_meanwhile(own_site, place):
         filler = fill(place)
         run = begin(own_site, "full", f"put {place}/a/x", {"parents": True}, file_id=file)
         until(lambda: "no room" in note(own_site, run), 30, "the task says what it waits for")
-        assert "no room on the disk" in own_site.operator("task", "list", "--run", run).stdout.decode() or True
         filler.unlink()
         until(lambda: part(place / "a"), 30, "it goes on")
         until(lambda: part(place / "a") > 4 * MIB, 30, "it has come some way")
@@ -219,7 +220,8 @@ def test_disk_full_before_and_meanwhile(own_site, place):
         result = succeeded(task)
         assert file_digest(place / "a" / "x") == pattern.sha256 and "note" not in task["progress"], task
         assert result["resumed_bytes"] == 0
-        notes = own_site.operator("logs", run, "--stream", "system").stdout.decode()
+        logs = own_site.operator("logs", run, "--stream", "system")
+        notes = (logs.stdout + logs.stderr).decode()
         assert notes.count("waiting until there is") == 2 and notes.count("there is room again") == 2, notes
         # What is already there needs no room, and a directory that cannot be made is waited for as well.
         fill(place)
@@ -364,7 +366,12 @@ def test_directories_swapped_for_links(own_site, place, full):
             os.symlink(outside, place / "dir")
             time.sleep(0.0005)
             os.unlink(place / "dir")
-            os.rename(place / "aside", place / "dir")
+            while (place / "aside").exists():
+                with contextlib.suppress(OSError):
+                    os.rename(place / "aside", place / "dir")
+                    break
+                # A task has made one of that name meanwhile.
+                shutil.rmtree(place / "dir", ignore_errors=True)
             (place / "dir" / "sub").mkdir(exist_ok=True)
             time.sleep(0.0005)
 

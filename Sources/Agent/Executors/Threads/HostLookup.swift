@@ -11,20 +11,11 @@ enum HostLookup {
     /// Throws `unreachable` when the name is not known or the time is over, and `canceled`.
     static func addresses(of host: String, within limit: Duration) async throws(DeployError) -> [String] {
         if isAddress(host) { return [host] }
-        let answer = OneShot<Result<[String], DeployError>>()
         // The system's resolver cannot be interrupted: its thread ends when it does, but nobody waits for it.
-        guard WorkThread.detach({ answer.fulfil(resolve(host)) }) else {
-            throw DeployError(.unavailable, "this host has no thread left", hint: "run fewer tasks at once")
-        }
-        let timer = Task {
-            guard (try? await Task.sleep(for: limit)) != nil else { return }
-            answer.fulfil(.failure(DeployError(.unreachable, "the name '\(host)' was not resolved in time")))
-        }
-        defer { timer.cancel() }
-        guard let result = await answer.valueUnlessCanceled() else {
-            throw DeployError(.canceled, "canceled on request")
-        }
-        return try result.get()
+        let found = try await WorkThread.abandonable(within: limit) { () throws(DeployError) in try resolve(host) }
+        if let found { return found }
+        if Task.isCancelled { throw DeployError(.canceled, "canceled on request") }
+        throw DeployError(.unreachable, "the name '\(host)' was not resolved in time")
     }
 
     private static func isAddress(_ text: String) -> Bool {
@@ -32,7 +23,7 @@ enum HostLookup {
         return inet_pton(AF_INET, text, &bytes) == 1 || inet_pton(AF_INET6, text, &bytes) == 1
     }
 
-    private static func resolve(_ host: String) -> Result<[String], DeployError> {
+    private static func resolve(_ host: String) throws(DeployError) -> [String] {
         var hints = addrinfo()
         hints.ai_family = AF_UNSPEC
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -41,7 +32,7 @@ enum HostLookup {
         let status = getaddrinfo(host, nil, &hints, &list)
         guard status == 0 else {
             let cause = gai_strerror(status).map { String(cString: $0) } ?? "unknown"
-            return .failure(DeployError(.unreachable, "the name '\(host)' cannot be resolved: \(cause)"))
+            throw DeployError(.unreachable, "the name '\(host)' cannot be resolved: \(cause)")
         }
         defer { freeaddrinfo(list) }
         var addresses: [String] = []
@@ -54,6 +45,6 @@ enum HostLookup {
             if found == 0, !addresses.contains(address) { addresses.append(address) }
             entry = info.ai_next
         }
-        return .success(addresses)
+        return addresses
     }
 }
