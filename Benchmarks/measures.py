@@ -98,7 +98,7 @@ class Bench:
         own = self.world.directory / "files-bench/targets"
         own.mkdir(parents=True)
         names = [f"f-agent-{number}" for number in range(self.pick(50, 3))]
-        processes = [self.world.start_agent(name, {"shell": {}, "file": {"roots": [str(own)]}}, own=own) for name in names]
+        processes = [self.world.start_agent(name, executors={"shell": {}, "file": {"roots": [str(own)]}}, own=own) for name in names]
         asyncio.run(self.all_online(names))
         files = Files(self.world, self.report, self.quick)
         files.measure(self.cloud, processes[0], names)

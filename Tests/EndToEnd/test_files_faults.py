@@ -220,7 +220,7 @@ def test_disk_full_before_and_meanwhile(own_site, place):
         result = succeeded(task)
         assert file_digest(place / "a" / "x") == pattern.sha256 and "note" not in task["progress"], task
         assert result["resumed_bytes"] == 0
-        logs = own_site.operator("logs", run, "--stream", "system")
+        logs = own_site.operator("logs", run)
         notes = (logs.stdout + logs.stderr).decode()
         assert notes.count("waiting until there is") == 2 and notes.count("there is room again") == 2, notes
         # What is already there needs no room, and a directory that cannot be made is waited for as well.
