@@ -25,6 +25,7 @@ struct AgentDaemon: Sendable {
     /// Runs until SIGTERM or SIGINT; throws when it cannot begin: `conflict` when another agent uses the directory,
     /// `forbidden` when the token's file is readable by others, or what the disk says.
     func run() async throws(DeployError) {
+        MemoryArenas.limit()
         umask(0o027)
         ProcessProtection.forbidNewPrivileges()
         let directory = try StateDirectory(configuration.dataDirectory)

@@ -30,6 +30,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     func run() async throws {
         do {
+            MemoryArenas.limit()
             signal(SIGPIPE, SIG_IGN)
             var flags: [String: String] = [:]
             if let listen { flags["listen"] = listen }
