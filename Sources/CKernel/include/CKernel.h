@@ -1,8 +1,8 @@
 // Tiangong Deploy
 // SPDX-License-Identifier: Apache-2.0
 //
-// System calls that Swift cannot make: variadic ones, and those that glibc hides or does not wrap. Each returns -1 and
-// sets errno when the kernel refuses; ENOSYS where it does not know the call.
+// Calls that Swift cannot make: variadic ones, and those that glibc hides or does not wrap. System calls return -1 and
+// set errno when the kernel refuses; ENOSYS where it does not know the call.
 #ifndef TIANGONG_CKERNEL_H
 #define TIANGONG_CKERNEL_H
 
@@ -30,6 +30,8 @@ int ck_set_dumpable(int dumpable);
 int ck_dumpable(void);
 // PR_SET_NO_NEW_PRIVS: no program started from here gains privileges by its file's mode.
 int ck_set_no_new_privileges(void);
+// M_ARENA_MAX of mallopt(3); nothing where the C library is another one. To be called before there are threads.
+void ck_limit_arenas(int most);
 
 #ifdef __cplusplus
 }
