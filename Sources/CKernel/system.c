@@ -8,7 +8,9 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#ifdef __GLIBC__
 #include <malloc.h>
+#endif
 
 #ifndef SYS_openat2
 #define SYS_openat2 437
