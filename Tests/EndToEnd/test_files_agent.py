@@ -91,7 +91,7 @@ def test_put(site, run):
     other = store(site, b"other", "other")["id"]
     task = done(run("put", "app.conf", file_id=other))
     assert target.read_bytes() == b"other" and mode(target) == 0o600 and "replaced" in task.out
-    assert task.task["progress"]["total"] == 5
+    assert task.task["progress"] == {"done": 5, "total": 5}
     assert sorted(entry.name for entry in run.directory.iterdir()) == ["app.conf"]
 
 

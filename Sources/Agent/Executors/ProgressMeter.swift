@@ -4,7 +4,7 @@
 import Core
 import Synchronization
 
-/// How far a task has come, told at most once a second; what it waits for is told at once.
+/// How far a task has come, told at most once a second; what it waits for, and that all is done, is told at once.
 final class ProgressMeter: Sendable {
     private struct State {
         var progress = TaskProgress(done: 0)
@@ -24,6 +24,7 @@ final class ProgressMeter: Sendable {
         change { state in
             state.progress.done = done
             state.progress.total = total ?? state.progress.total
+            if done == state.progress.total { state.toldAt = nil }
         }
     }
 
