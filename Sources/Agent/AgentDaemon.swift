@@ -68,11 +68,27 @@ struct AgentDaemon: Sendable {
             metadata: ["version": "\(ProtocolVersion.product)", "server": "\(configuration.server.url)"])
         let records = AuditService(log: audit, policy: policy)
         await serve(link, runner, [records, PolicyReload(policy: policy)])
-        await parts.executors.shutDown()
+        let executors = parts.executors
+        await end("connections of executors") { await executors.shutDown() }
         audit.note(.agent("agent.stop"))
         _ = audit.checkpoint()
-        try? await loops.shutdownGracefully()
+        await end("event loops") { try? await loops.shutdownGracefully() }
         withExtendedLifetime(directory) { logger.info("agent stopped") }
+    }
+
+    /// Lets something go in good order, but waits a few seconds only: what is left of it ends with the process.
+    private func end(_ what: String, _ body: @escaping @Sendable () async -> Void) async {
+        let done = OneShot<Bool>()
+        Task {
+            await body()
+            done.fulfil(true)
+        }
+        let timer = Task {
+            if (try? await Task.sleep(for: .seconds(5))) != nil { done.fulfil(false) }
+        }
+        defer { timer.cancel() }
+        guard await !done.value else { return }
+        logger.warning("not closed in time", metadata: ["what": "\(what)"])
     }
 
     /// Services stop in reverse order: the runner ends its tasks while the link still carries their ends.

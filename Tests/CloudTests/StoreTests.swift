@@ -43,6 +43,32 @@ import Testing
         #expect(order.values == Array(0..<500))
     }
 
+    @Test func `what comes while one commit is under way shares the next`() async throws {
+        let fixture = try await CloudFixture()
+        let log = fixture.directory + "/cloud.db-wal"
+        let before = try commits(in: log)
+        let gate = DispatchSemaphore(value: 0)
+        for index in 0...300 {
+            fixture.store.submit { transaction in
+                if index == 0 { gate.wait() }
+                try AgentTable.insert(AgentInfo(id: .random(), name: "a\(index)", createdAt: .now()), transaction)
+            } finish: { _ in
+            }
+        }
+        gate.signal()
+        _ = try await fixture.store.write { _ in true }
+        #expect(try await fixture.store.read { try AgentTable.all(in: Scope(), $0).count } == 301)
+        // The first alone, all that waited, and at most one for the question whether they are through.
+        #expect(try (2...3).contains(commits(in: log) - before))
+    }
+
+    /// Commits in a write-ahead log that has not begun anew: frames that say how large the database is afterwards.
+    private func commits(in log: String) throws -> Int {
+        let bytes = [UInt8](try Data(contentsOf: URL(filePath: log)))
+        let page = bytes[8..<12].reduce(0) { $0 << 8 | Int($1) }
+        return stride(from: 32, to: bytes.count, by: 24 + page).count { bytes[($0 + 4)..<($0 + 8)].contains { $0 != 0 } }
+    }
+
     @Test func `what was committed is there after opening again, and migrations run once`() async throws {
         let fixture = try await CloudFixture()
         _ = try await fixture.agent("web-1")
