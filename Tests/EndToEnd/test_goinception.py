@@ -102,7 +102,12 @@ def database(server, request):
 
 def run(site, command, database, source="main", **params):
     limit = {"timeout": params.pop("timeout")} if "timeout" in params else {}
-    return perform(site, "db-1", "mysql", command, {"datasource": source, "database": database, "format": "jsonl"} | params, **limit)
+    for _ in range(4):
+        done = perform(site, "db-1", "mysql", command, {"datasource": source, "database": database, "format": "jsonl"} | params, **limit)
+        # The stand-in loses a client's first bytes of TLS when they come together with the wish for it.
+        if "did not answer within" not in done.error.get("message", ""):
+            break
+    return done
 
 
 def table(server, database):

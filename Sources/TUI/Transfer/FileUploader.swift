@@ -95,7 +95,10 @@ actor FileUploader {
         defer { open.close() }
         if let file = open.info.file { return file }
         upload = open.info.id
-        progress.upload = upload
+        if progress.upload != upload {
+            progress.upload = upload
+            report(progress)
+        }
         try check(open.info)
         try await catchUp(to: open.info.offset)
         try await send(over: open)

@@ -130,7 +130,12 @@ class Access:
         assert done.out == '天工\n"quoted": {}\n'
         text = "".join(f"line {number} {'x' * 60}\n" for number in range(3000))
         assert bench.done(f"exec -i web-1 -n {space} -- cat\n{text}").out == text
-        assert bench.done(f"exec -i web-1 -n {space} -- head -n 1\n{text}").out == text.splitlines()[0] + "\n"
+        # An API server may close the stream before it has passed on how a program ended that leaves its input unread.
+        for _ in range(4):
+            done = bench.run(f"exec -i web-1 -n {space} -- head -n 1\n{text}")
+            if "without telling how the program ended" not in done.error.get("message", ""):
+                break
+        assert done.state == "succeeded" and done.out == text.splitlines()[0] + "\n", done
         assert "needs -i" in bench.run(f"exec web-1 -n {space} -- cat\ntext\n").error["message"]
 
     def test_exec_streams_much_output(self, bench):

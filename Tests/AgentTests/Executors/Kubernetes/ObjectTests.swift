@@ -92,6 +92,22 @@ import Testing
     }
 }
 
+@Suite struct `An object after a request` {
+    @Test func `is unchanged though a controller has written its status meanwhile`() throws {
+        func object(_ version: Int, replicas: Int, ready: Int) throws -> KubernetesObject {
+            try kubernetesObject(
+                """
+                {"metadata": {"name": "web", "resourceVersion": "\(version)", "managedFields": [\(version)]},
+                 "spec": {"replicas": \(replicas)}, "status": {"ready": \(ready)}}
+                """)
+        }
+        let before = try object(1, replicas: 2, ready: 0)
+        #expect(try object(1, replicas: 2, ready: 0).isUnchanged(from: before))
+        #expect(try object(2, replicas: 2, ready: 1).isUnchanged(from: before))
+        #expect(try !object(2, replicas: 3, ready: 0).isUnchanged(from: before))
+    }
+}
+
 @Suite struct `An object as text` {
     private static let strings = [
         "", " ", "a", "a b", "a: b", "a:", "- a", "#a", "a #b", "yes", "No", "null", "~", "true", "1", "1.5", "0x1F",

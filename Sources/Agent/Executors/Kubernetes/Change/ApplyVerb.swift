@@ -68,7 +68,7 @@ struct ApplyVerb: KubernetesVerb {
         let action: String
         switch before {
         case _ where answer.code == 201: action = "created"
-        case .known(let version) where version == after.resourceVersion && !dryRun: action = "unchanged"
+        case .known(let object) where after.isUnchanged(from: object) && !dryRun: action = "unchanged"
         case .unknown: action = "applied"
         default: action = "configured"
         }
@@ -94,7 +94,7 @@ struct ApplyVerb: KubernetesVerb {
 
     private enum Version {
         case missing
-        case known(String)
+        case known(KubernetesObject)
         /// This identity may apply, but not read.
         case unknown
     }
@@ -105,7 +105,7 @@ struct ApplyVerb: KubernetesVerb {
         do throws(KubernetesFailure) {
             let object = try await session.client.object(
                 reference.resource, namespace: reference.namespace, name: reference.name)
-            return object.map { .known($0.resourceVersion) } ?? .missing
+            return object.map { .known($0) } ?? .missing
         } catch {
             guard error.isForbidden else { throw error }
             return .unknown

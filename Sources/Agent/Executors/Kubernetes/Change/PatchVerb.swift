@@ -46,7 +46,10 @@ struct PatchVerb: KubernetesVerb {
                     reference.resource, namespace: reference.namespace, name: reference.name)
                 let answer = try await session.client.send(
                     KubernetesRequest(.patch, try reference.path(part), query: query, body: patch, as: type))
-                let isSame = before?.resourceVersion == KubernetesObject(answer).resourceVersion
+                let after = KubernetesObject(answer)
+                let isSame =
+                    part == nil
+                    ? before.map(after.isUnchanged) ?? false : before?.resourceVersion == after.resourceVersion
                 tally.add(reference, isSame ? "unchanged" : "patched", isChange: !isSame && !dryRun)
                 await session.show(answer, reference, isSame ? "unchanged" : "patched", output, dryRun: dryRun)
             } catch {

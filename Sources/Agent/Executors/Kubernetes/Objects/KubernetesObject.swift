@@ -26,6 +26,17 @@ struct KubernetesObject: Sendable, Equatable {
         return parts.count == 2 ? String(parts[0]) : nil
     }
 
+    /// Whether a request has left it as it was: controllers may have written its status between the looks at it.
+    func isUnchanged(from before: KubernetesObject) -> Bool {
+        resourceVersion == before.resourceVersion || intent == before.intent
+    }
+
+    /// What it is meant to be, as text: without what the server and its controllers write.
+    private var intent: String {
+        node.removing(["status"]).setting("metadata", to: metadata.removing(["resourceVersion", "managedFields"])).sorted
+            .compact
+    }
+
     func label(_ name: String) -> String? { metadata["labels"]?[name]?.text }
     func annotation(_ name: String) -> String? { metadata["annotations"]?[name]?.text }
 
