@@ -19,8 +19,9 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2] / "Sources/Core/Protocol/Me
 # The least role for every message an operator can send, as it was decided.
 LEAST = {
     "viewer": ["server_info", "agent_list", "agent_show", "run_list", "run_show", "task_list", "task_show", "log_open",
-               "log_close", "events_open", "policy_list", "policy_show", "policy_test"],
-    "operator": ["run_create", "task_cancel"],
+               "log_close", "events_open", "policy_list", "policy_show", "policy_test", "executor_list", "file_list"],
+    "operator": ["run_create", "task_cancel", "file_show", "file_begin", "file_chunk", "file_commit", "file_put", "file_remove",
+                 "upload_list", "upload_remove"],
     "approver": ["policy_put", "policy_remove", "audit_list", "audit_show", "audit_export", "audit_verify"],
     "admin": ["agent_update", "agent_remove", "operator_list", "operator_put", "operator_remove", "token_list",
               "token_create", "token_revoke", "enrolment_list", "enrolment_create", "enrolment_revoke"],
@@ -55,11 +56,16 @@ class Corner:
         self.tokens = {role: site.cloud.token("operator", f"{environment}-{role}", role=role, environment=environment)
                        for role in ROLES}
         self.agent_token, = site.cloud.query("SELECT id FROM tokens WHERE kind = 'agent' AND name = ?", self.agent)[0]
+        with wire.Link(site.cloud, "/ws/operator", self.tokens["operator"]) as link:
+            placed = {"name": f"{environment}.bin", "environment": environment}
+            self.file = link.ask("file_put", placed, payload=b"content of " + environment.encode())["data"]["id"]
+            self.upload = link.ask("file_begin", placed)["data"]["id"]
 
     def names(self):
         """What nobody of another environment may read."""
         return [self.agent, self.agent_id, self.run, self.task, self.enrolment, self.agent_token,
-                f"{self.environment}-policy", f"{self.environment}-output", f"{self.environment}-viewer"]
+                f"{self.environment}-policy", f"{self.environment}-output", f"{self.environment}-viewer",
+                self.file, self.upload, f"{self.environment}.bin"]
 
     def requests(self):
         """Every message, about what is here."""
@@ -82,8 +88,16 @@ class Corner:
             "operator_remove": {"id": f"{self.environment}-viewer"}, "token_list": {"name": self.agent},
             "token_create": {"name": f"{self.environment}-viewer"}, "token_revoke": {"id": self.agent_token},
             "enrolment_list": {}, "enrolment_create": {"environment": self.environment},
-            "enrolment_revoke": {"id": self.enrolment},
+            "enrolment_revoke": {"id": self.enrolment}, "executor_list": {}, "file_list": {}, "file_show": {"id": self.file},
+            "file_remove": {"id": self.file}, "file_begin": {"name": "a", "environment": self.environment},
+            "file_chunk": {"upload_id": self.upload, "offset": 0}, "file_commit": {"upload_id": self.upload},
+            "file_put": {"name": "a", "environment": self.environment}, "upload_list": {}, "upload_remove": {"id": self.upload},
         }
+
+
+def ask(link, kind, data):
+    """Asks, with some content where that belongs to it."""
+    return link.ask(kind, data, payload=b"x" if kind in ("file_chunk", "file_put") else None)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +110,7 @@ def state(cloud):
     queries = ["SELECT id, name, environment, labels, removed_at FROM agents", "SELECT * FROM agent_labels",
                "SELECT name, role, environments, labels, disabled_at FROM operators", "SELECT id, revoked_at FROM tokens",
                "SELECT id, uses_left, revoked_at FROM enrolment_tokens", "SELECT name, policy FROM policies",
-               "SELECT id FROM runs", "SELECT id, state FROM tasks"]
+               "SELECT id FROM runs", "SELECT id, state FROM tasks", "SELECT id, name, sha256 FROM files"]
     return [sorted(cloud.query(query), key=str) for query in queries]
 
 
@@ -115,11 +129,12 @@ def test_nothing_of_another_environment(site, corners, kind):
     prod, lab = corners
     before = state(site.cloud)
     with wire.Link(site.cloud, "/ws/operator", lab.tokens["admin"]) as link:
-        answer = link.ask(kind, prod.requests()[kind])
+        answer = ask(link, kind, prod.requests()[kind])
         if answer["type"] == "error":
             assert answer["data"]["code"] in {"not_found", "forbidden", "conflict"}, answer
             if kind in {"agent_show", "agent_remove", "agent_update", "run_create", "run_show", "task_show", "log_open",
-                        "task_cancel", "token_revoke", "token_create", "policy_show", "enrolment_revoke"}:
+                        "task_cancel", "token_revoke", "token_create", "policy_show", "enrolment_revoke", "file_show",
+                        "file_remove", "file_chunk", "file_commit", "upload_remove"}:
                 assert answer["data"]["code"] == "not_found", answer
         else:
             if kind in {"audit_list", "audit_export"}:  # of what was refused here, the asker's own words are repeated
@@ -140,7 +155,7 @@ def test_each_role_does_what_it_may(site, corners, role):
             if allowed and LEAST_OF[kind] != "viewer" and not kind.endswith("_list"):
                 continue
             before = state(site.cloud)
-            answer = link.ask(kind, data)
+            answer = ask(link, kind, data)
             while answer["type"] not in {"reply", "error"}:
                 answer = link.receive()
             if allowed:

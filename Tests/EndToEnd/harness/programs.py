@@ -207,7 +207,8 @@ class Operator:
         return self.lines("agent", "show", name)[0]
 
     def online(self, name):
-        return self.agent(name)["status"] == "online"
+        """Whether an agent is online; one that has not enrolled yet is not."""
+        return any(agent["name"] == name and agent["status"] == "online" for agent in self.lines("agent", "list", "--limit", "1000"))
 
     def detach(self, *arguments):
         """Starts a run and returns its id."""
