@@ -208,7 +208,7 @@ class Operator:
 
     def online(self, name):
         """Whether an agent is online; one that has not enrolled yet is not."""
-        return any(agent["name"] == name and agent["status"] == "online" for agent in self.lines("agent", "list", "--limit", "1000"))
+        return any(agent["name"] == name and agent["status"] == "online" for agent in self.lines("agent", "list"))
 
     def detach(self, *arguments):
         """Starts a run and returns its id."""
