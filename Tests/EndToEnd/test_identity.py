@@ -19,8 +19,8 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2] / "Sources/Core/Protocol/Me
 # The least role for every message an operator can send, as it was decided.
 LEAST = {
     "viewer": ["server_info", "agent_list", "agent_show", "run_list", "run_show", "task_list", "task_show", "log_open",
-               "log_close", "events_open", "policy_list", "policy_show", "policy_test", "executor_list", "file_list"],
-    "operator": ["run_create", "task_cancel", "file_show", "file_begin", "file_chunk", "file_commit", "file_put", "file_remove",
+               "log_close", "events_open", "policy_list", "policy_show", "policy_test", "executor_list", "file_list", "file_show"],
+    "operator": ["run_create", "task_cancel", "file_begin", "file_chunk", "file_commit", "file_put", "file_remove",
                  "upload_list", "upload_remove"],
     "approver": ["policy_put", "policy_remove", "audit_list", "audit_show", "audit_export", "audit_verify"],
     "admin": ["agent_update", "agent_remove", "operator_list", "operator_put", "operator_remove", "token_list",
@@ -134,7 +134,7 @@ def test_nothing_of_another_environment(site, corners, kind):
             assert answer["data"]["code"] in {"not_found", "forbidden", "conflict"}, answer
             if kind in {"agent_show", "agent_remove", "agent_update", "run_create", "run_show", "task_show", "log_open",
                         "task_cancel", "token_revoke", "token_create", "policy_show", "enrolment_revoke", "file_show",
-                        "file_remove", "file_chunk", "file_commit", "upload_remove"}:
+                        "file_remove", "file_commit", "upload_remove"}:
                 assert answer["data"]["code"] == "not_found", answer
         else:
             if kind in {"audit_list", "audit_export"}:  # of what was refused here, the asker's own words are repeated
