@@ -19,9 +19,10 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2] / "Sources/Core/Protocol/Me
 # The least role for every message an operator can send, as it was decided.
 LEAST = {
     "viewer": ["server_info", "agent_list", "agent_show", "run_list", "run_show", "task_list", "task_show", "log_open",
-               "log_close", "events_open", "policy_list", "policy_show", "policy_test", "executor_list", "file_list", "file_show"],
+               "log_close", "events_open", "policy_list", "policy_show", "policy_test", "executor_list", "file_list", "file_show",
+               "upload_list"],
     "operator": ["run_create", "task_cancel", "file_begin", "file_chunk", "file_commit", "file_put", "file_remove",
-                 "upload_list", "upload_remove"],
+                 "upload_remove"],
     "approver": ["policy_put", "policy_remove", "audit_list", "audit_show", "audit_export", "audit_verify"],
     "admin": ["agent_update", "agent_remove", "operator_list", "operator_put", "operator_remove", "token_list",
               "token_create", "token_revoke", "enrolment_list", "enrolment_create", "enrolment_revoke"],
