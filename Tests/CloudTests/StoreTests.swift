@@ -66,7 +66,9 @@ import Testing
     private func commits(in log: String) throws -> Int {
         let bytes = [UInt8](try Data(contentsOf: URL(filePath: log)))
         let page = bytes[8..<12].reduce(0) { $0 << 8 | Int($1) }
-        return stride(from: 32, to: bytes.count, by: 24 + page).count { bytes[($0 + 4)..<($0 + 8)].contains { $0 != 0 } }
+        return stride(from: 32, to: bytes.count, by: 24 + page).count { frame in
+            bytes[(frame + 4)..<(frame + 8)].contains { $0 != 0 }
+        }
     }
 
     @Test func `what was committed is there after opening again, and migrations run once`() async throws {

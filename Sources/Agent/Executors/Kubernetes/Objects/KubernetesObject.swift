@@ -33,7 +33,8 @@ struct KubernetesObject: Sendable, Equatable {
 
     /// What it is meant to be, as text: without what the server and its controllers write.
     private var intent: String {
-        node.removing(["status"]).setting("metadata", to: metadata.removing(["resourceVersion", "managedFields"])).sorted
+        node.removing(["status"]).setting("metadata", to: metadata.removing(["resourceVersion", "managedFields"]))
+            .sorted
             .compact
     }
 
