@@ -7,7 +7,8 @@ import PackageDescription
 let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("MemberImportVisibility"),
+    // Not where a module is compiled as a whole: there C's types belong to whichever module brought them first.
+    .enableUpcomingFeature("MemberImportVisibility", .when(configuration: .debug)),
     .treatAllWarnings(as: .error),
 ]
 
