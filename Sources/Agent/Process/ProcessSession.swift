@@ -13,6 +13,8 @@ struct ProcessSession: Sendable {
 
     /// How long KILL is repeated before we give up on processes the kernel does not let go.
     static let killing: Duration = .seconds(2)
+    /// How often it is sent at least, on a host so busy that looking takes most of that time.
+    private static let leastKills = 8
 
     /// Ends everything: TERM now, KILL after `grace` and again for what still appears, for up to 2 s more.
     ///
@@ -25,6 +27,7 @@ struct ProcessSession: Sendable {
         // Counted from the first TERM: on a host so busy that looking takes long, nobody is killed without one.
         var began: ContinuousClock.Instant?
         var told: Set<pid_t> = []
+        var kills = 0
         var pause: Duration = .milliseconds(2)
         while true {
             let present = await members(escaped: escaped)
@@ -33,8 +36,9 @@ struct ProcessSession: Sendable {
             let elapsed = now - (began ?? now)
             began = began ?? now
             let limit = grace()
-            if elapsed >= limit + Self.killing { return told.count }
+            if elapsed >= limit + Self.killing, kills >= Self.leastKills { return told.count }
             let mustEnd = elapsed >= limit
+            if mustEnd { kills += 1 }
             for pid in present {
                 if mustEnd {
                     kill(pid, SIGKILL)
