@@ -36,7 +36,7 @@ struct CloudServer {
         let replica = Self.hostName()
         try await store.write { try AgentTable.disconnectAll(replica: replica, $0) }
 
-        let hub = Hub()
+        let hub = Hub(sessionsPerToken: configuration.limits.sessionsPerToken)
         let feed = LogFeed()
         let tasks = TaskManager(
             store: store, hub: hub, feed: feed, logger: logger, defaultExpiry: configuration.defaultExpiry)

@@ -18,8 +18,11 @@ final class Hub: Sendable, Service {
     /// Questions to agents that wait for an answer.
     let inquiries = AuditInquiries()
 
-    /// The most links one operator token has at a time.
-    private static let sessionsPerToken = 32
+    /// The most links and streams one operator token has at a time.
+    private let sessionsPerToken: Int
+
+    /// - Parameter sessionsPerToken: The most links and streams one operator token has at a time.
+    init(sessionsPerToken: Int = EdgeLimits().sessionsPerToken) { self.sessionsPerToken = sessionsPerToken }
 
     /// The live link of an agent, if it is on this replica.
     func session(of agent: AgentID) -> AgentSession? { state.withLock { $0.agents[agent] } }
@@ -49,7 +52,7 @@ final class Hub: Sendable, Service {
         state.withLock { state in
             if state.stopping { return .goingAway }
             let token = session.principal.token
-            guard state.operators.values.count(where: { $0.principal.token == token }) < Self.sessionsPerToken else {
+            guard state.operators.values.count(where: { $0.principal.token == token }) < sessionsPerToken else {
                 return .policy("too many links with one token")
             }
             state.operators[ObjectIdentifier(session)] = session
