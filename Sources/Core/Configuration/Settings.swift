@@ -59,7 +59,8 @@ public struct Settings<Key: RawRepresentable> where Key.RawValue == String {
         }
         guard range.contains(value) else {
             throw DeployError(
-                .invalidArgument, "\(key.rawValue) '\(text)' is not from \(range.lowerBound) to \(range.upperBound) bytes")
+                .invalidArgument,
+                "\(key.rawValue) '\(text)' is not from \(range.lowerBound) to \(range.upperBound) bytes")
         }
         return value
     }
