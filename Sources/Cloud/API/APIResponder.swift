@@ -84,11 +84,12 @@ struct APIResponder: HTTPResponder {
         case .unknown: throw DeployError(.notFound, "there is nothing here")
         case .otherMethod(let methods): throw HTTPFailure.method(methods)
         case .route(let route, let values):
+            let contents = ContentResponder(service: service, hub: hub, loop: context.channel.eventLoop)
             switch (identity, route.audience) {
             case (.operator(let principal), .operator):
-                return try await perform(route, request, target, values, principal, credentials)
+                return try await perform(route, request, target, values, contents, principal, credentials)
             case (.agent(let agent, _), .agent):
-                return try await perform(route, request, target, values, for: agent)
+                return try await perform(route, request, target, values, contents, for: agent)
             default: throw DeployError(.forbidden, "this is for others")
             }
         }
@@ -96,10 +97,10 @@ struct APIResponder: HTTPResponder {
 
     /// What an agent asks for one of its tasks. Its acts are recorded with the task, and its files when they are complete.
     private func perform(
-        _ route: Route, _ request: Request, _ target: RequestTarget, _ values: [String: String], for agent: AgentID
+        _ route: Route, _ request: Request, _ target: RequestTarget, _ values: [String: String],
+        _ contents: ContentResponder, for agent: AgentID
     ) async throws -> Response {
         let input = try await RequestReader(route: route).input(request, target, values)
-        let contents = ContentResponder(service: service, hub: hub)
         switch route.work {
         case .content(.agentBundle): return try await contents.bundle(input, for: agent)
         case .content(.agentBegin): return try await contents.agentBegin(input, from: agent)
@@ -140,7 +141,7 @@ struct APIResponder: HTTPResponder {
 
     private func perform(
         _ route: Route, _ request: Request, _ target: RequestTarget, _ values: [String: String],
-        _ principal: Principal, _ credentials: ShownCredentials
+        _ contents: ContentResponder, _ principal: Principal, _ credentials: ShownCredentials
     ) async throws -> Response {
         // Who may not do it learns nothing of what is wrong with the request.
         do {
@@ -159,7 +160,6 @@ struct APIResponder: HTTPResponder {
         case .stream(.events): return try await streams.events(as: principal)
         case .stream(.audit): return try await streams.audit(input, as: principal)
         case .content(let content):
-            let contents = ContentResponder(service: service, hub: hub)
             return content == .upload
                 ? try await contents.upload(request, input, as: principal)
                 : try await contents.download(request, input, as: principal)

@@ -10,6 +10,8 @@ import NIOCore
 struct ContentResponder: Sendable {
     let service: OperatorService
     let hub: Hub
+    /// Where the connection lives.
+    let loop: any EventLoop
 
     /// Bytes read and written at once.
     private static let piece = 524_288
@@ -85,7 +87,7 @@ struct ContentResponder: Sendable {
         _ status: HTTPResponse.Status, _ headers: HTTPFields, _ parts: [(file: ContentFile, range: ByteRange)],
         limiter: RateLimiter?, isCut: @escaping @Sendable () -> Bool, done: @escaping @Sendable () -> Void
     ) -> Response {
-        let files = files
+        let (files, loop) = (files, loop)
         let length = parts.reduce(0) { $0 + $1.range.length }
         return Response(
             status: status, headers: headers,
@@ -108,6 +110,8 @@ struct ContentResponder: Sendable {
                         }
                         async let following = files.read(part.file, at: next.start, length: Int(next.length))
                         try await writer.write(bytes)
+                        // Only once the connection has seen it does the next write know whether there is room.
+                        try await loop.submit {}.get()
                         bytes = try await following
                     }
                 }
