@@ -45,7 +45,15 @@ import Testing
 
     @Test func `keeps the order of its two streams`() async throws {
         try await RunnerBench.with { bench in
-            let task = try await bench.submit("for i in 1 2 3; do echo $i; sleep 0.1; echo $i >&2; sleep 0.1; done")
+            // Nothing is written before what stands in front of it was read: two pipes have no order of their own.
+            let gate = bench.directory + "/gate"
+            let wait = "until [ -e \(gate)$n ]; do sleep 0.02; done; n=$((n + 1))"
+            let task = try await bench.submit(
+                "n=1; for i in 1 2 3; do echo $i; \(wait); echo $i >&2; \(wait); done")
+            for count in 1...6 {
+                #expect(await eventually { bench.chunks(task).count == count })
+                try write("", to: gate + "\(count)")
+            }
             _ = await bench.end(of: task)
             #expect(bench.chunks(task).map(\.stream) == [.stdout, .stderr, .stdout, .stderr, .stdout, .stderr])
         }
