@@ -73,7 +73,6 @@ enum ProtectedPaths {
 
     /// The path as text, collapsed; nil when some of it is not known.
     static func path(_ argument: ShellArgument, in directory: String?) -> String? {
-        if let known = absolute(argument) { return known }
         guard let components = components(argument, in: directory) else { return nil }
         var result = ""
         for component in components {
@@ -81,42 +80,6 @@ enum ProtectedPaths {
             result += "/" + name
         }
         return result.isEmpty ? "/" : result
-    }
-
-    /// The same for what most arguments are: an absolute path without expansions or patterns.
-    private static func absolute(_ argument: ShellArgument) -> String? {
-        let slash = UInt8(ascii: "/")
-        guard argument.pieces.first == .byte(slash) else { return nil }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(argument.pieces.count)
-        // Where each component of the result begins.
-        var starts: [Int] = []
-        func end() {
-            guard let start = starts.last else { return }
-            switch bytes.count - start {
-            case 1: break
-            case 2 where bytes[start + 1] == UInt8(ascii: "."): break
-            case 3 where bytes[start + 1] == UInt8(ascii: ".") && bytes[start + 2] == UInt8(ascii: "."):
-                starts.removeLast()
-                guard let above = starts.last else { break }
-                bytes.removeSubrange(above...)
-                starts.removeLast()
-                return
-            default: return
-            }
-            bytes.removeSubrange(start...)
-            if starts.last == start { starts.removeLast() }
-        }
-        for piece in argument.pieces {
-            guard case .byte(let byte) = piece else { return nil }
-            if byte == slash {
-                end()
-                starts.append(bytes.count)
-            }
-            bytes.append(byte)
-        }
-        end()
-        return bytes.isEmpty ? "/" : String(decoding: bytes, as: UTF8.self)
     }
 
     /// The known text of pieces, or nil.
