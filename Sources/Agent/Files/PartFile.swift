@@ -291,22 +291,9 @@ enum HostFile {
     static func read(
         _ descriptor: Int32, at offset: Int64, length: Int, _ path: String
     ) throws(DeployError) -> ByteBuffer {
-        var buffer = ByteBufferAllocator().buffer(capacity: length)
-        var code: Int32 = 0
-        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: length) { space in
-            var done = 0
-            while done < length {
-                let count = pread(
-                    descriptor, space.baseAddress?.advanced(by: done), length - done, off_t(offset) + off_t(done))
-                if count < 0, errno == EINTR { continue }
-                if count < 0 { code = errno }
-                if count <= 0 { break }
-                done += count
-            }
-            return done
+        try PositionedRead.bytes(of: descriptor, at: offset, length: length) {
+            HostFailure.make("read", path, code: $0)
         }
-        if code != 0 { throw HostFailure.make("read", path, code: code) }
-        return buffer
     }
 
     /// What a file hashes to from its beginning to its end. Throws `canceled` when the task is, or what the system says.

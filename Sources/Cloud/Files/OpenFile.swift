@@ -66,30 +66,16 @@ final class ContentFile: Sendable {
 /// Reading by offset, for whoever holds a descriptor.
 enum FileReading {
     static func read(_ descriptor: Int32, at offset: Int64, length: Int) throws(DeployError) -> ByteBuffer {
-        var buffer = ByteBufferAllocator().buffer(capacity: length)
-        var failure: DeployError?
-        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: length) { space in
-            var done = 0
-            while done < length {
-                let count = pread(
-                    descriptor, space.baseAddress?.advanced(by: done), length - done, off_t(offset) + off_t(done))
-                if count < 0, errno == EINTR { continue }
-                if count < 0 { failure = FileFailure.make("read", "a file's content") }
-                if count <= 0 { break }
-                done += count
-            }
-            return done
+        try PositionedRead.bytes(of: descriptor, at: offset, length: length) {
+            FileFailure.make("read", "a file's content", code: $0)
         }
-        if let failure { throw failure }
-        return buffer
     }
 }
 
 /// Errors of system calls on stored files.
 enum FileFailure {
     /// The error of the call that just failed.
-    static func make(_ verb: String, _ what: String) -> DeployError {
-        let code = errno
+    static func make(_ verb: String, _ what: String, code: Int32 = errno) -> DeployError {
         let reason = String(cString: strerror(code))
         if code == ENOSPC || code == EDQUOT || code == EFBIG {
             return DeployError(

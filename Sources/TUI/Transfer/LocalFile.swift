@@ -75,22 +75,7 @@ final class LocalFile: Sendable {
 
     /// Up to so many bytes at an offset; fewer at the end only.
     func read(at offset: Int64, upTo limit: Int) throws(DeployError) -> ByteBuffer {
-        var buffer = ByteBufferAllocator().buffer(capacity: limit)
-        var code: Int32 = 0
-        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: limit) { space in
-            var done = 0
-            while done < limit {
-                let count = pread(
-                    descriptor, space.baseAddress?.advanced(by: done), limit - done, off_t(offset) + off_t(done))
-                if count < 0, errno == EINTR { continue }
-                if count < 0 { code = errno }
-                if count <= 0 { break }
-                done += count
-            }
-            return done
-        }
-        guard code == 0 else { throw Self.failure(path, code) }
-        return buffer
+        try PositionedRead.bytes(of: descriptor, at: offset, length: limit) { Self.failure(path, $0) }
     }
 
     private static func state(_ descriptor: Int32, _ path: String) throws(DeployError) -> State {
