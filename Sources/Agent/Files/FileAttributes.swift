@@ -79,15 +79,7 @@ enum Owners {
     }
 
     /// The name of an account, or its number.
-    static func name(ofUser id: uid_t) -> String {
-        var entry = passwd()
-        var found: UnsafeMutablePointer<passwd>?
-        var buffer = [CChar](repeating: 0, count: 16_384)
-        guard getpwuid_r(id, &entry, &buffer, buffer.count, &found) == 0, found != nil, let name = entry.pw_name else {
-            return String(id)
-        }
-        return String(cString: name)
-    }
+    static func name(ofUser id: uid_t) -> String { Account.numbered(id)?.name ?? String(id) }
 
     /// The name of a group, or its number.
     static func name(ofGroup id: gid_t) -> String {
@@ -109,20 +101,8 @@ enum Owners {
 
     /// A group with many members needs much room.
     private static func query(_ query: Query) -> (id: gid_t, name: String)? {
-        var entry = group()
-        var found: UnsafeMutablePointer<group>?
-        var size = 16_384
-        while size <= 4 << 20 {
-            let buffer = UnsafeMutablePointer<CChar>.allocate(capacity: size)
-            defer { buffer.deallocate() }
-            let code = query(&entry, buffer, size, &found)
-            if code == ERANGE {
-                size *= 4
-                continue
-            }
-            guard code == 0, found != nil, let name = entry.gr_name else { return nil }
-            return (entry.gr_gid, String(cString: name))
+        AccountDatabase.find(group(), most: 4 << 20, query) { entry in
+            entry.gr_name.map { (entry.gr_gid, String(cString: $0)) }
         }
-        return nil
     }
 }

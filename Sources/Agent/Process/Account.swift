@@ -19,9 +19,12 @@ struct Account: Sendable, Equatable {
 
     /// The account this agent runs as; made up from its number when the host has no entry for it.
     static func current() -> Account {
-        lookUp { getpwuid_r(geteuid(), $0, $1, $2, $3) }
+        numbered(geteuid())
             ?? Account(name: "\(geteuid())", userID: geteuid(), groupID: getegid(), home: "/", shell: "/bin/sh")
     }
+
+    /// The account of a number, if the host has an entry for it.
+    static func numbered(_ id: uid_t) -> Account? { lookUp { getpwuid_r(id, $0, $1, $2, $3) } }
 
     /// The account of a name; throws `start_failed` when there is none.
     static func named(_ name: String) throws(DeployError) -> Account {
@@ -37,24 +40,12 @@ struct Account: Sendable, Equatable {
     ) -> Int32
 
     private static func lookUp(_ query: Query) -> Account? {
-        var entry = passwd()
-        var found: UnsafeMutablePointer<passwd>?
-        var size = 4096
-        while size <= 1 << 20 {
-            let buffer = UnsafeMutablePointer<CChar>.allocate(capacity: size)
-            defer { buffer.deallocate() }
-            let code = query(&entry, buffer, size, &found)
-            if code == ERANGE {
-                size *= 4
-                continue
-            }
-            guard code == 0, found != nil else { return nil }
+        AccountDatabase.find(passwd(), most: 1 << 20, query) { entry in
             func text(_ pointer: UnsafeMutablePointer<CChar>?) -> String { pointer.map { String(cString: $0) } ?? "" }
             return Account(
                 name: text(entry.pw_name), userID: entry.pw_uid, groupID: entry.pw_gid, home: text(entry.pw_dir),
                 shell: text(entry.pw_shell))
         }
-        return nil
     }
 
     /// All groups the account belongs to, as `initgroups` would set them.
