@@ -21,6 +21,26 @@ struct OutputPipe: Sendable {
         readEnd = ends[0]
         writeEnd = ends[1]
     }
+
+    /// Bytes of one read.
+    static let readSize = 65_536
+
+    /// Has a handler read a pipe, piece by piece and only when it asks; the descriptor belongs to the channel from now on.
+    /// Throws `unavailable` when it cannot.
+    static func read(
+        _ readEnd: Int32, with handler: some ChannelInboundHandler & Sendable, on loop: any EventLoop
+    ) async throws(DeployError) -> any Channel {
+        do {
+            return try await NIOPipeBootstrap(group: loop)
+                .channelOption(.autoRead, value: false)
+                .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: readSize))
+                .channelInitializer { $0.pipeline.addHandler(handler) }
+                .takingOwnershipOfDescriptor(input: readEnd).get()
+        } catch {
+            close(readEnd)
+            throw DeployError(.unavailable, "a program's output cannot be read: \(error)")
+        }
+    }
 }
 
 /// Reads one output of a program into its sink; stops reading while there is no room, which stops the program.
@@ -44,7 +64,6 @@ final class OutputReader: ChannelInboundHandler, Sendable {
     private static let busyPipeSize: Int32 = 1 << 20
     /// `F_SETPIPE_SZ` of Linux, which glibc's default headers hide.
     private static let setPipeSize: Int32 = 1031
-    private static let readSize = 65_536
 
     private init(pump: any OutputSink, stream: LogStream, descriptor: Int32) {
         self.pump = pump
@@ -58,17 +77,7 @@ final class OutputReader: ChannelInboundHandler, Sendable {
         _ readEnd: Int32, stream: LogStream, to pump: any OutputSink
     ) async throws(DeployError) -> (reader: OutputReader, channel: any Channel) {
         let reader = OutputReader(pump: pump, stream: stream, descriptor: readEnd)
-        do {
-            let channel = try await NIOPipeBootstrap(group: pump.eventLoop)
-                .channelOption(.autoRead, value: false)
-                .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: readSize))
-                .channelInitializer { $0.pipeline.addHandler(reader) }
-                .takingOwnershipOfDescriptor(input: readEnd).get()
-            return (reader, channel)
-        } catch {
-            close(readEnd)
-            throw DeployError(.unavailable, "a program's output cannot be read: \(error)")
-        }
+        return (reader, try await OutputPipe.read(readEnd, with: reader, on: pump.eventLoop))
     }
 
     /// From now on reads without regard to room: the program has ended and what is left is bounded.
@@ -94,7 +103,7 @@ final class OutputReader: ChannelInboundHandler, Sendable {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let bytes = unwrapInboundIn(data)
-        if !state.value.grown, bytes.readableBytes == Self.readSize {
+        if !state.value.grown, bytes.readableBytes == OutputPipe.readSize {
             state.value.grown = true
             // Where a user's limit refuses this, the pipe stays as it is.
             _ = fcntl(descriptor, Self.setPipeSize, Self.busyPipeSize)

@@ -33,7 +33,6 @@ final class PipeLineReader: ChannelInboundHandler, Sendable {
     /// The most bytes of a line.
     let maximumLine: Int
     private let state = Mutex(State())
-    private static let readSize = 65_536
 
     private init(maximumLine: Int) { self.maximumLine = maximumLine }
 
@@ -42,17 +41,7 @@ final class PipeLineReader: ChannelInboundHandler, Sendable {
         _ readEnd: Int32, maximumLine: Int, on loop: any EventLoop
     ) async throws(DeployError) -> (reader: PipeLineReader, channel: any Channel) {
         let reader = PipeLineReader(maximumLine: maximumLine)
-        do {
-            let channel = try await NIOPipeBootstrap(group: loop)
-                .channelOption(.autoRead, value: false)
-                .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: readSize))
-                .channelInitializer { $0.pipeline.addHandler(reader) }
-                .takingOwnershipOfDescriptor(input: readEnd).get()
-            return (reader, channel)
-        } catch {
-            close(readEnd)
-            throw DeployError(.unavailable, "a program's output cannot be read: \(error)")
-        }
+        return (reader, try await OutputPipe.read(readEnd, with: reader, on: loop))
     }
 
     /// The next line; waits for it, whether or not the waiting task is canceled. Asked by one task at a time.
