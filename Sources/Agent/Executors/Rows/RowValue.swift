@@ -25,14 +25,22 @@ enum RowValue {
     /// Writes a value as JSON. A text that is not UTF-8 is written as what it is: bytes.
     static func write(_ bytes: UnsafeRawBufferPointer, as kind: RowKind, into buffer: inout ByteBuffer) {
         switch kind {
-        case .number where isJSONNumber(bytes), .boolean: buffer.writeBytes(bytes)
-        case .number, .decimal: writeString(bytes, into: &buffer)
+        case .number where !isJSONNumber(bytes): writeChecked(bytes, as: .decimal, into: &buffer)
+        case .text where !JSONScanner.isText(bytes): writeChecked(bytes, as: .binary, into: &buffer)
+        default: writeChecked(bytes, as: kind, into: &buffer)
+        }
+    }
+
+    /// The same for a value that is what it is called, see ``RowKind/checked(_:isJSON:)``.
+    static func writeChecked(_ bytes: UnsafeRawBufferPointer, as kind: RowKind, into buffer: inout ByteBuffer) {
+        switch kind {
+        case .number, .boolean: buffer.writeBytes(bytes)
         case .text where isQuotable(bytes):
             buffer.writeInteger(UInt8(ascii: "\""))
             buffer.writeBytes(bytes)
             buffer.writeInteger(UInt8(ascii: "\""))
-        case .text where isText(bytes): writeString(bytes, into: &buffer)
-        case .text, .binary:
+        case .text, .decimal: writeString(bytes, into: &buffer)
+        case .binary:
             buffer.writeStaticString("{\"base64\":\"")
             buffer.writeString(Base64.encode(bytes))
             buffer.writeStaticString("\"}")
@@ -89,12 +97,6 @@ enum RowValue {
         {
             return false
         }
-        return true
-    }
-
-    /// Whether the bytes are UTF-8.
-    static func isText(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        for byte in bytes where byte >= 0x80 { return String(validating: bytes, as: UTF8.self) != nil }
         return true
     }
 

@@ -225,7 +225,7 @@ struct RowWriter {
             buffer.writeStaticString("null")
             return
         }
-        RowValue.write(bytes, as: kind, into: &buffer)
+        RowValue.writeChecked(bytes, as: kind, into: &buffer)
     }
 
     private static func distinct(_ names: [String]) -> [String] {
@@ -245,7 +245,7 @@ struct RowWriter {
 
     private func tableCell(_ bytes: UnsafeRawBufferPointer?, _ kind: RowKind) -> HeldCell {
         guard let bytes else { return HeldCell(bytes: Array("NULL".utf8), width: 4) }
-        if kind == .binary || (kind == .text && !RowValue.isText(bytes)) {
+        if kind == .binary {
             var hex: [UInt8] = [UInt8(ascii: "0"), UInt8(ascii: "x")]
             hex.reserveCapacity(2 + 2 * bytes.count)
             for byte in bytes {
