@@ -96,25 +96,14 @@ public enum WebSocketDialer {
     }
 
     private static func upgrade(_ channel: any Channel, _ head: HTTPRequestHead) throws -> EventLoopFuture<Negotiated> {
-        let upgrader = NIOTypedWebSocketClientUpgrader<Negotiated>(maxFrameSize: MessageLimits.frame) { channel, _ in
-            channel.eventLoop.makeCompletedFuture {
-                try channel.pipeline.syncOperations.replaceFrameEncoder()
-                return .open(try Upgraded(wrappingChannelSynchronously: channel))
-            }
+        try WebSocketUpgrade.configure(channel, head, maximumFrame: MessageLimits.frame) { channel, _ in
+            try channel.pipeline.syncOperations.replaceFrameEncoder()
+            return Negotiated.open(try Upgraded(wrappingChannelSynchronously: channel))
+        } refused: { channel in
+            let refusal = channel.eventLoop.makePromise(of: Refusal.self)
+            try channel.pipeline.syncOperations.addHandler(RefusalHandler(refusal))
+            return .refused(refusal.futureResult)
         }
-        let configuration = NIOTypedHTTPClientUpgradeConfiguration<Negotiated>(
-            upgradeRequestHead: head, upgraders: [upgrader]
-        ) { channel in
-            channel.eventLoop.makeCompletedFuture {
-                let refusal = channel.eventLoop.makePromise(of: Refusal.self)
-                try channel.pipeline.syncOperations.addHandler(RefusalHandler(refusal))
-                return .refused(refusal.futureResult)
-            }
-        }
-        var pipeline = NIOUpgradableHTTPClientPipelineConfiguration(upgradeConfiguration: configuration)
-        // The first frames may come in one piece with the response.
-        pipeline.leftOverBytesStrategy = .forwardBytes
-        return try channel.pipeline.syncOperations.configureUpgradableHTTPClientPipeline(configuration: pipeline)
     }
 }
 

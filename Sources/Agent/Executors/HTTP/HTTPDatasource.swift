@@ -181,21 +181,8 @@ final class HTTPDatasource: Sendable {
             tlsConfiguration: tls, redirectConfiguration: .disallow, timeout: .init(connect: patience),
             connectionPool: pool, decompression: .disabled)
         configuration.httpVersion = .http1Only
-        configuration.http1_1ConnectionDebugInitializer = { channel in Self.keepAlive(channel) }
+        configuration.http1_1ConnectionDebugInitializer = { channel in KeepAlive.set(on: channel) }
         return configuration
-    }
-
-    /// A server whose host is gone answers nothing, for ever: its kernel is asked now and then.
-    private static func keepAlive(_ channel: any Channel) -> EventLoopFuture<Void> {
-        let options: [(NIOBSDSocket.OptionLevel, NIOBSDSocket.Option, SocketOptionValue)] = [
-            (.socket, .so_keepalive, 1),
-            (.tcp, .init(rawValue: TCP_KEEPIDLE), 30), (.tcp, .init(rawValue: TCP_KEEPINTVL), 10),
-            (.tcp, .init(rawValue: TCP_KEEPCNT), 3),
-        ]
-        let settings = options.map { level, name, value in
-            channel.setOption(ChannelOptions.Types.SocketOption(level: level, name: name), value: value)
-        }
-        return EventLoopFuture.andAllComplete(settings, on: channel.eventLoop)
     }
 
     // MARK: Errors

@@ -71,21 +71,9 @@ extension KubernetesClient {
             configuration.connectionPool.retryConnectionEstablishment = false
             // The agent limits its tasks; none waits for another's connection.
             configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 4096
-            configuration.http1_1ConnectionDebugInitializer = keepAlive
+            configuration.http1_1ConnectionDebugInitializer = KeepAlive.set(on:)
             return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
         }
         return (client(read: .seconds(75)), client(read: nil))
-    }
-
-    /// A server that is gone without a word is noticed on a quiet connection after about a minute.
-    @Sendable static func keepAlive(_ channel: any Channel) -> EventLoopFuture<Void> {
-        let options: [(ChannelOptions.Types.SocketOption, SocketOptionValue)] = [
-            (.socketOption(.so_keepalive), 1),
-            (.init(level: .tcp, name: .init(rawValue: TCP_KEEPIDLE)), 30),
-            (.init(level: .tcp, name: .init(rawValue: TCP_KEEPINTVL)), 10),
-            (.init(level: .tcp, name: .init(rawValue: TCP_KEEPCNT)), 3),
-        ]
-        let futures = options.map { channel.setOption($0.0, value: $0.1) }
-        return EventLoopFuture.andAllComplete(futures, on: channel.eventLoop)
     }
 }

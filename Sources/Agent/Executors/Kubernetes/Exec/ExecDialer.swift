@@ -74,7 +74,7 @@ struct ExecDialer: Sendable {
         let negotiated = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connectTimeout(limit)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelInitializer { KubernetesClient.keepAlive($0) }
+            .channelInitializer { KeepAlive.set(on: $0) }
             .connect(host: address.host, port: address.port) { channel in
                 channel.eventLoop.makeCompletedFuture {
                     if let context {
@@ -96,27 +96,16 @@ struct ExecDialer: Sendable {
     private func upgrade(
         _ channel: any NIOCore.Channel, _ head: HTTPRequestHead
     ) throws -> EventLoopFuture<Negotiated> {
-        let upgrader = NIOTypedWebSocketClientUpgrader<Negotiated>(maxFrameSize: Self.maximumFrame) { channel, head in
-            channel.eventLoop.makeCompletedFuture {
-                .open(
-                    Channel(
-                        frames: try NIOAsyncChannel(wrappingChannelSynchronously: channel),
-                        version: head.headers.first(name: "Sec-WebSocket-Protocol") ?? ""))
-            }
+        try WebSocketUpgrade.configure(channel, head, maximumFrame: Self.maximumFrame) { channel, head in
+            Negotiated.open(
+                Channel(
+                    frames: try NIOAsyncChannel(wrappingChannelSynchronously: channel),
+                    version: head.headers.first(name: "Sec-WebSocket-Protocol") ?? ""))
+        } refused: { channel in
+            let refusal = channel.eventLoop.makePromise(of: Refusal.self)
+            try channel.pipeline.syncOperations.addHandler(RefusalReader(refusal))
+            return .refused(refusal.futureResult)
         }
-        let configuration = NIOTypedHTTPClientUpgradeConfiguration<Negotiated>(
-            upgradeRequestHead: head, upgraders: [upgrader]
-        ) { channel in
-            channel.eventLoop.makeCompletedFuture {
-                let refusal = channel.eventLoop.makePromise(of: Refusal.self)
-                try channel.pipeline.syncOperations.addHandler(RefusalReader(refusal))
-                return .refused(refusal.futureResult)
-            }
-        }
-        var pipeline = NIOUpgradableHTTPClientPipelineConfiguration(upgradeConfiguration: configuration)
-        // The first frames may come in one piece with the response.
-        pipeline.leftOverBytesStrategy = .forwardBytes
-        return try channel.pipeline.syncOperations.configureUpgradableHTTPClientPipeline(configuration: pipeline)
     }
 }
 
