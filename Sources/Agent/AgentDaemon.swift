@@ -59,7 +59,7 @@ struct AgentDaemon: Sendable {
         await runner.recover()
         let link = CloudLink(
             endpoint: configuration.server, credentials: credentials, enrolment: enrolment(credentials.identity),
-            registration: registration(parts.executors), runner: runner, uplink: uplink,
+            registration: registration(parts.executors, directory), runner: runner, uplink: uplink,
             policy: policy, audit: audit, witness: CloudWitness(audit, logger: logger), directory: directory.path,
             logger: logger)
         audit.note(.agent("agent.start", detail: ["version": .string(ProtocolVersion.product)]))
@@ -141,7 +141,7 @@ struct AgentDaemon: Sendable {
         }
     }
 
-    private func registration(_ executors: ExecutorRegistry) -> AgentRegister {
+    private func registration(_ executors: ExecutorRegistry, _ directory: StateDirectory) -> AgentRegister {
         var data = AgentRegister()
         data.protocol = ProtocolVersion.current
         data.hostname = HostFacts.hostname
@@ -154,6 +154,7 @@ struct AgentDaemon: Sendable {
         data.executors = executors.types
         data.executorDetails = executors.details
         data.maxConcurrency = configuration.maxConcurrency
+        data.journalID = directory.id
         return data
     }
 }

@@ -80,8 +80,11 @@ final class CloudFixture: Sendable {
         try await store.read { try TaskTable.find(id: task.id, $0)?.state }
     }
 
-    func settle(_ agent: AgentInfo, journal: [AgentRegister.JournalEntry]?) async throws -> TaskRecovery.Settlement {
+    func settle(_ agent: AgentInfo, journal: [AgentRegister.JournalEntry]?, of id: String? = nil) async throws
+        -> TaskRecovery.Settlement
+    {
         var register = AgentRegister()
+        register.journalID = id
         register.journal = journal
         let final = register
         return try await store.write { try TaskRecovery.settle(final, agent: agent.id, $0) }

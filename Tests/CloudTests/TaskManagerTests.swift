@@ -90,6 +90,26 @@ import Testing
         #expect(try await fixture.state(of: task) == .interrupted)
     }
 
+    @Test(
+        arguments: [
+            (former: "a", newer: "a", proved: true), (former: "a", newer: "b", proved: false),
+            (former: "a", newer: nil, proved: false), (former: nil, newer: "a", proved: true),
+            (former: nil, newer: nil, proved: true),
+        ] as [(String?, String?, Bool)])
+    func `only the journal a task was handed to proves that it never started`(
+        former: String?, newer: String?, proved: Bool
+    ) async throws {
+        let fixture = try await CloudFixture()
+        let agent = try await fixture.agent("web-1")
+        _ = try await fixture.settle(agent, journal: [], of: former)
+        let task = try await fixture.task(on: agent, after: [.dispatched])
+        _ = try await fixture.settle(agent, journal: [], of: newer)
+        #expect(try await fixture.state(of: task) == (proved ? .pending : .interrupted))
+        let next = try await fixture.task(on: agent, after: [.dispatched])
+        _ = try await fixture.settle(agent, journal: [], of: newer)
+        #expect(try await fixture.state(of: next) == .pending, "it was handed to this one")
+    }
+
     @Test func `an idempotency key does not stretch over other targets`() async throws {
         let fixture = try await CloudFixture()
         for name in ["web-1", "web-2"] { _ = try await fixture.agent(name) }

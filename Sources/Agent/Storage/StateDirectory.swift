@@ -2,12 +2,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Core
+import Crypto
 import Glibc
+import NIOCore
 
 /// The agent's data directory, held by one agent at a time.
 final class StateDirectory: Sendable {
     /// Absolute path.
     let path: String
+    /// Tells this directory from a copy of it, from one made anew and from one brought back from a backup: what its
+    /// journal does not hold proves something only where the same directory was asked before.
+    let id: String
     private let lock: StateFile
 
     /// Makes the directory if need be and locks it; throws `conflict` when another agent holds it.
@@ -20,6 +25,26 @@ final class StateDirectory: Sendable {
             throw DeployError(
                 .conflict, "another agent uses \(path)", hint: "stop it, or give this one its own --data-dir")
         }
+        id = try Self.identity(lock)
+    }
+
+    /// 32 hexadecimal digits made of what only this directory has: a random name kept in its lock file, which is never
+    /// replaced, and that file's inode, which a copy does not share.
+    private static func identity(_ lock: StateFile) throws(DeployError) -> String {
+        let length = 32
+        var name = try lock.read(at: 0, length: length)
+        if name.readableBytes < length {
+            var generator = SystemRandomNumberGenerator()
+            name = ByteBuffer(bytes: (0..<length).map { _ in UInt8.random(in: 0x21...0x7E, using: &generator) })
+            try lock.write(name, at: 0)
+            try lock.synchronize()
+        }
+        var status = stat()
+        guard fstat(lock.descriptor, &status) == 0 else { throw StateFile.failure("read", lock.path) }
+        var hash = SHA256()
+        name.withUnsafeReadableBytes { hash.update(bufferPointer: $0) }
+        withUnsafeBytes(of: status.st_ino.littleEndian) { hash.update(bufferPointer: $0) }
+        return String(ContentHash(digest: hash.finalize()).hex.prefix(32))
     }
 
     /// Makes a directory and its parents, for this account only.

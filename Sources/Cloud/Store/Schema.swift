@@ -70,6 +70,7 @@ enum Schema {
         security,
         files,
         executors,
+        journals,
     ]
 
     /// Who may do what, what may run where, and the record of it.
@@ -181,6 +182,11 @@ enum Schema {
     private static let executors = Migration(statements: [
         "ALTER TABLE agents ADD COLUMN executor_details TEXT",
         "ALTER TABLE agents ADD COLUMN executor_schemas TEXT",
+    ])
+
+    /// Which journal an agent's newest link answers from.
+    private static let journals = Migration(statements: [
+        "ALTER TABLE agents ADD COLUMN journal_id TEXT NOT NULL DEFAULT ''"
     ])
 
     /// Applies what is missing, each step whole or not at all.

@@ -26,13 +26,14 @@ struct TaskRecovery: Sendable {
         _ register: AgentRegister, agent: AgentID, _ transaction: any SQLTransaction
     ) throws -> Settlement {
         var settlement = Settlement()
+        let sameJournal = try AgentTable.answersFrom(journal: register.journalID ?? "", agent, transaction)
         let journal = Dictionary((register.journal ?? []).map { ($0.taskID, $0) }) { $1 }
         let unfinished = try TaskTable.ofAgent(
             agent, states: [.dispatched, .running, .canceling, .lost], limit: 100_000, transaction)
         for task in unfinished {
             if let entry = journal[task.id], entry.attempt == task.attempt {
                 try resume(task, entry, &settlement, transaction)
-            } else if let changed = try missing(task, keepsJournal: register.journal != nil, transaction) {
+            } else if let changed = try missing(task, isProof: sameJournal && register.journal != nil, transaction) {
                 settlement.changed.append(changed)
             }
         }
@@ -70,13 +71,13 @@ struct TaskRecovery: Sendable {
         }
     }
 
-    /// A task the agent does not know. With a journal that proves it never started: it is delivered again. Without
-    /// one nothing is proved: a task that was under way is interrupted, never run a second time by itself.
+    /// A task the agent does not know. By the journal of the agent it was handed to that proves it never started: it is
+    /// delivered again. Otherwise nothing is proved: it is interrupted, never run a second time by itself.
     private static func missing(
-        _ task: TaskRecord, keepsJournal: Bool, _ transaction: any SQLTransaction
+        _ task: TaskRecord, isProof: Bool, _ transaction: any SQLTransaction
     ) throws -> TaskRecord? {
         let started = task.startedAt != nil
-        if keepsJournal, !started,
+        if isProof, !started,
             let changed = try TaskTable.apply(
                 .neverStarted, to: task, transaction,
                 set: { changed in

@@ -31,6 +31,8 @@ public struct AgentRegister: Sendable, Equatable, Codable {
     public var maxConcurrency: Int?
     /// Every task it still answers for; absent means it keeps no journal.
     public var journal: [JournalEntry]?
+    /// Which journal that is: another one proves nothing about what was handed to this one. At most 64 bytes.
+    public var journalID: String?
     /// Its own policy; absent when it does not tell.
     public var policy: AgentPolicyReport?
     /// The newest checkpoint of its own audit.
@@ -40,6 +42,7 @@ public struct AgentRegister: Sendable, Equatable, Codable {
 
     enum CodingKeys: String, CodingKey {
         case name, hostname, ip, os, arch, version, environment, labels, executors, journal, policy
+        case journalID = "journal_id"
         case auditHead = "audit_head"
         case cloudHead = "cloud_head"
         case `protocol` = "protocol"
@@ -82,6 +85,7 @@ public struct AgentRegister: Sendable, Equatable, Codable {
         for (field, value, limit) in [
             ("name", name, 128), ("hostname", hostname, 253), ("ip", ip, 64), ("os", os, 128), ("arch", arch, 32),
             ("version", version, 64), ("environment", environment, 64),
+            ("journal_id", journalID, 64),
         ] where (value?.utf8.count ?? 0) > limit {
             throw DeployError(.invalidArgument, "data.\(field) is over \(limit) bytes")
         }

@@ -107,4 +107,16 @@ import Testing
             #expect(Set(try TaskJournal(path).entries.keys) == [open])
         }
     }
+
+    @Test func `is known by its directory, not by a copy of it`() async throws {
+        try await withTemporaryDirectory { directory in
+            let id = try StateDirectory(directory + "/a").id
+            #expect(id.utf8.count == 32)
+            #expect(try StateDirectory(directory + "/a").id == id, "after a restart")
+            #expect(try StateDirectory(directory + "/b").id != id)
+            try StateDirectory.create(directory + "/copy")
+            try write(contents(of: directory + "/a/lock"), to: directory + "/copy/lock")
+            #expect(try StateDirectory(directory + "/copy").id != id)
+        }
+    }
 }

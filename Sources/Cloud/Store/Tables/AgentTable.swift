@@ -107,6 +107,19 @@ enum AgentTable {
         }
     }
 
+    /// Stores which journal a new link answers from; whether the links before it answered from the same one.
+    ///
+    /// Another one is that of a second copy of the agent, or of one whose data directory was lost or brought back from a
+    /// backup. An agent that has never told is taken at its word.
+    static func answersFrom(journal: String, _ id: AgentID, _ transaction: any SQLTransaction) throws -> Bool {
+        let former = try transaction.rows("SELECT journal_id FROM agents WHERE id = ?", [.text(id.rawValue)]).first?
+            .text(0)
+        guard let former, former != journal else { return true }
+        try transaction.execute(
+            "UPDATE agents SET journal_id = ? WHERE id = ?", [.text(journal), .text(id.rawValue)])
+        return former.isEmpty
+    }
+
     /// Stores a new link: the epoch goes up by one and fences all before it. Returns the new epoch.
     static func connect(
         _ id: AgentID, _ register: AgentRegister, replica: String, address: String, _ transaction: any SQLTransaction
