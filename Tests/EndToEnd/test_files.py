@@ -20,6 +20,7 @@ from harness import wire
 from harness.hostile import Tty
 from harness.programs import BIN, Operator
 from harness.proxy import Proxy
+from harness.stored import size_of, uploading
 from harness.waiting import until
 
 
@@ -58,7 +59,7 @@ def make(directory, name, data):
 
 
 def parts(cloud):
-    return sorted(path.name for path in (cloud.data / "files/parts").iterdir() if path.suffix != ".json")
+    return sorted(uploading(cloud))
 
 
 # -- put, list, show, get, remove -------------------------------------------------------------------------------------
@@ -211,7 +212,7 @@ def test_a_download_over_a_link_that_breaks(site, operator, large, tmp_path):
         process = operator.popen("file", "get", file["id"], "--to", str(target), "--server", proxy.url)
         part = tmp_path / "copy.part"
         for least in (1_500_000, 3_500_000):
-            until(lambda: part.exists() and part.stat().st_size > least, 30, "some of it is there", every=0.01)
+            until(lambda: size_of(part) > least, 30, "some of it is there", every=0.01)
             proxy.cut()
             proxy.mend()
         assert process.wait(60) == 0, process.stderr.read()
@@ -241,12 +242,8 @@ def test_an_upload_goes_on_after_its_link_was_cut(own_site, proxy, tmp_path):
     path = make(tmp_path, "cut.bin", data)
     proxy.bytes_per_second = 4_000_000
     process = own_site.operator.popen("file", "put", str(path), "-o", "table", "--server", proxy.url)
-    directory = own_site.cloud.data / "files/parts"
-
-    def arrived():
-        return sum(p.stat().st_size for p in directory.glob("*") if p.suffix != ".json")
     for least in (1_000_000, 5_000_000, 9_000_000):
-        until(lambda: arrived() > least, 60, f"{least} bytes have arrived", every=0.01)
+        until(lambda: sum(uploading(own_site.cloud).values()) > least, 60, f"{least} bytes have arrived", every=0.01)
         proxy.cut()
         proxy.mend()
     assert process.wait(120) == 0, process.stderr.read()
@@ -268,8 +265,7 @@ def test_an_upload_goes_on_after_the_server_was_killed(own_site, tmp_path, kind)
         arguments = ["file", "put", str(path) if kind == "file" else "-", "-q", "--server", proxy.url]
         with path.open("rb") as source:
             process = own_site.operator.popen(*arguments, stdin=source)
-        directory = own_site.cloud.data / "files/parts"
-        until(lambda: any(p.stat().st_size > 8_000_000 for p in directory.glob("*") if p.suffix != ".json"), 60, "a third has arrived", every=0.01)
+        until(lambda: sum(uploading(own_site.cloud).values()) > 8_000_000, 60, "a third has arrived", every=0.01)
         own_site.cloud.kill()
         own_site.cloud.start()
         assert process.wait(120) == 0, process.stderr.read()
@@ -286,8 +282,7 @@ def begun(site, path, *options):
     proxy.bytes_per_second = 1_000_000
     try:
         process = site.operator.popen("file", "put", str(path), "--server", proxy.url, *options)
-        directory = site.cloud.data / "files/parts"
-        until(lambda: any(p.stat().st_size > 1_000_000 for p in directory.glob("*") if p.suffix != ".json"), 30, "some has arrived", every=0.01)
+        until(lambda: sum(uploading(site.cloud).values()) > 1_000_000, 30, "some has arrived", every=0.01)
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
         notes = process.stderr.read().decode()

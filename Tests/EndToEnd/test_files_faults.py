@@ -15,7 +15,7 @@ import time
 import pytest
 
 from harness import wire
-from harness.stored import content, digest, put, store, store_stream
+from harness.stored import content, digest, put, size_of, store, store_stream, uploading
 from harness.waiting import until
 from harness.work import FINAL, Work, perform
 
@@ -55,7 +55,7 @@ def part(directory):
     """The size of the only part in a directory; nothing when there is none."""
     found = [entry for entry in directory.iterdir() if entry.name.endswith(".tiangong-part")]
     assert len(found) <= 1
-    return found[0].stat().st_size if found else None
+    return size_of(found[0]) if found else None
 
 
 def begin(site, agent, command, params=None, **spec):
@@ -112,10 +112,9 @@ def test_cloud_killed(own_site, place, full):
     result = succeeded(ended(own_site, run))
     assert file_digest(place / "x") == pattern.sha256 and result["cuts"] >= 2 and before <= size
     run = begin(own_site, "waits", f"fetch {place}/x")
-    parts = own_site.cloud.data / "files" / "parts"
 
     def arrived():
-        return max((entry.stat().st_size for entry in parts.iterdir() if entry.suffix != ".json"), default=0)
+        return sum(uploading(own_site.cloud).values())
     until(lambda: arrived() > size // 3, 60, "a part has arrived at the Cloud")
     own_site.cloud.kill()
     assert arrived() > size // 3

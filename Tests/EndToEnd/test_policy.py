@@ -166,7 +166,7 @@ def test_the_console_shows_the_audit(operator, lab, screens):
     screen.keys("/")
     screen.type(" action=run.create actor=olga since=1h")
     screen.keys("Enter")
-    screen.shows("action=run.create", "cat /etc/hostname")
+    screen.shows("filter: deny action=run.create actor=olga since=1h", "cat /etc/hostname")
     screen.keys("Enter")
     screen.shows("Audit record", "verdict", "deny", "hash", "cat /etc/hostname")
     screen.keys("q", "/", "C-u")

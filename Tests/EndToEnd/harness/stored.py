@@ -73,3 +73,17 @@ def digest(site, file_id):
         return total.hexdigest()
     finally:
         connection.close()
+
+
+def size_of(path):
+    """The bytes of a file; 0 when it is not there, or not any more."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def uploading(cloud):
+    """The uploads a Cloud keeps that are not complete: the bytes that have arrived, by id."""
+    kept = [path for path in (cloud.data / "files/parts").iterdir() if ".json" not in path.name]
+    return {path.name: size_of(path) for path in kept}
