@@ -17,6 +17,14 @@ public enum JSONLimits {
     public static func check(
         _ bytes: some Sequence<UInt8>, separators limit: Int = separators
     ) throws(DeployError) {
+        // Other modules know the kind of bytes only when it runs: what lies in one piece is read as that.
+        let excess =
+            bytes.withContiguousStorageIfAvailable { Self.excess(in: $0, limit) } ?? Self.excess(in: bytes, limit)
+        if let excess { throw excess }
+    }
+
+    /// What is over the limits.
+    private static func excess(in bytes: some Sequence<UInt8>, _ limit: Int) -> DeployError? {
         var depth = 0
         var separators = 0
         var inString = false
@@ -36,13 +44,14 @@ public enum JSONLimits {
             case UInt8(ascii: "\""): inString = true
             case UInt8(ascii: "{"), UInt8(ascii: "["):
                 depth += 1
-                if depth > Self.depth { throw DeployError(.tooLarge, "JSON nests deeper than \(Self.depth) levels") }
+                if depth > Self.depth { return DeployError(.tooLarge, "JSON nests deeper than \(Self.depth) levels") }
             case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
             case UInt8(ascii: ","), UInt8(ascii: ":"):
                 separators += 1
-                if separators > limit { throw DeployError(.tooLarge, "JSON has too many members") }
+                if separators > limit { return DeployError(.tooLarge, "JSON has too many members") }
             default: break
             }
         }
+        return nil
     }
 }
