@@ -15,26 +15,40 @@ enum InnerCommand: Sendable {
 
 /// V5: finds what wrappers, remote shells and containers run.
 enum CommandUnwrapper {
+    /// How a program's arguments are written that ``WrapperTable`` has no room for.
+    private enum Kind {
+        case remote, roaming, cluster, container, named, vagrant, multiplexer
+    }
+
+    private static let kinds: [String: Kind] = [
+        "ssh": .remote, "slogin": .remote, "rsh": .remote, "autossh": .remote, "mosh": .roaming,
+        "kubectl": .cluster, "oc": .cluster, "k3s": .cluster, "microk8s": .cluster, "microk8s.kubectl": .cluster,
+        "minikube": .cluster,
+        "docker": .container, "podman": .container, "nerdctl": .container, "crictl": .container,
+        "docker-compose": .container, "podman-compose": .container, "ctr": .container, "buildah": .container,
+        "lxc": .named, "incus": .named, "machinectl": .named, "ip": .named, "vagrant": .vagrant,
+        "tmux": .multiplexer, "screen": .multiplexer,
+    ]
+
     /// What runs, or nil when the program is no wrapper. An empty list is a wrapper that runs nothing.
     static func inner(_ name: String, _ arguments: ArraySlice<ShellArgument>) -> [InnerCommand]? {
-        switch name {
-        case "env" where splitString(arguments) != nil: return splitString(arguments)
-        case "ssh", "slogin", "rsh", "autossh": return remote(arguments)
-        case "mosh":
+        switch kinds[name] {
+        case .remote: return remote(arguments)
+        case .roaming:
             return [
                 .arguments(
                     Array(CommandOptions(arguments, OptionSpecification(letters: "p")).operands.dropFirst()),
                     directory: nil)
             ]
-        case "kubectl", "oc", "k3s", "microk8s", "microk8s.kubectl", "minikube": return cluster(arguments)
-        case "docker", "podman", "nerdctl", "crictl", "docker-compose", "podman-compose", "ctr", "buildah":
-            return container(name, arguments)
-        case "lxc", "incus", "machinectl", "ip": return named(name, arguments)
-        case "vagrant":
+        case .cluster: return cluster(arguments)
+        case .container: return container(name, arguments)
+        case .named: return named(name, arguments)
+        case .vagrant:
             return texts(arguments, verb: "ssh", options: ["-c", "--command"], letters: "c", long: ["command"])
-        case "tmux", "screen": return multiplexer(arguments)
-        default: break
+        case .multiplexer: return multiplexer(arguments)
+        case nil: break
         }
+        if name == "env", let commands = splitString(arguments) { return commands }
         guard let wrapper = WrapperTable.wrapper(named: name) else { return nil }
         return inner(name, wrapper, arguments)
     }

@@ -8,10 +8,22 @@ struct DestructionRules: Sendable {
     /// What was assigned to variables somewhere in the text.
     var variables: [String: [ShellArgument]]
 
+    private enum Kind {
+        case removes, moves, changesPermissions
+    }
+
+    private static let kinds: [String: Kind] = [
+        "rm": .removes, "grm": .removes, "srm": .removes, "rimraf": .removes, "trash": .removes, "rmtree": .removes,
+        "mv": .moves, "gmv": .moves,
+        "chmod": .changesPermissions, "chown": .changesPermissions, "chgrp": .changesPermissions,
+        "gchmod": .changesPermissions, "gchown": .changesPermissions, "setfacl": .changesPermissions,
+        "chattr": .changesPermissions, "chcon": .changesPermissions,
+    ]
+
     func finding(_ name: String, _ arguments: ArraySlice<ShellArgument>, at position: Int?) -> ShellFinding? {
-        switch name {
-        case "rm", "grm", "srm", "rimraf", "trash", "rmtree": return remove(arguments, always: name == "rimraf")
-        case "mv", "gmv":
+        switch Self.kinds[name] {
+        case .removes: return remove(arguments, always: name == "rimraf")
+        case .moves:
             let operands = CommandOptions(
                 arguments, OptionSpecification(letters: "tS", long: ["target-directory", "suffix"]), inOrder: false
             ).operands
@@ -20,9 +32,8 @@ struct DestructionRules: Sendable {
                 return ShellFinding("D1", "it moves \(operand.text), which the system needs", at: operand.position)
             }
             return nil
-        case "chmod", "chown", "chgrp", "gchmod", "gchown", "setfacl", "chattr", "chcon":
-            return permissions(name, arguments)
-        default: return nil
+        case .changesPermissions: return permissions(name, arguments)
+        case nil: return nil
         }
     }
 

@@ -55,19 +55,39 @@ enum DeviceRules {
         return nil
     }
 
+    /// Which of a program's arguments are files that it writes.
+    private enum Writer {
+        /// `of=FILE`.
+        case blocks
+        /// Every operand.
+        case operands
+        /// The last operand, or a directory that an option names.
+        case target
+        case curl, wget
+        /// The second operand.
+        case second
+    }
+
+    private static let writers: [String: Writer] = [
+        "dd": .blocks, "dcfldd": .blocks, "dc3dd": .blocks,
+        "tee": .operands, "sponge": .operands, "truncate": .operands, "shred": .operands, "gtee": .operands,
+        "cp": .target, "mv": .target, "install": .target, "ln": .target, "gcp": .target, "rsync": .target,
+        "scp": .target, "curl": .curl, "wget": .wget, "ddrescue": .second,
+    ]
+
     /// The files that a command writes, as far as its arguments say.
     static func written(_ name: String, _ arguments: ArraySlice<ShellArgument>) -> [ShellArgument] {
-        switch name {
-        case "dd", "dcfldd", "dc3dd":
+        switch writers[name] {
+        case .blocks:
             return arguments.filter { $0.text.hasPrefix("of=") || $0.text.hasPrefix("ofs=") }
                 .map { $0.dropping($0.text.hasPrefix("ofs=") ? 4 : 3) }
-        case "tee", "sponge", "truncate", "shred", "gtee":
+        case .operands:
             let letters = name == "truncate" ? "sr" : name == "shred" ? "ns" : ""
             return CommandOptions(
                 arguments, OptionSpecification(letters: letters, long: ["size", "reference", "iterations"]),
                 inOrder: false
             ).operands
-        case "cp", "mv", "install", "ln", "gcp", "rsync", "scp":
+        case .target:
             let options = CommandOptions(
                 arguments,
                 OptionSpecification(
@@ -76,17 +96,17 @@ enum DeviceRules {
                     long: ["target-directory", "suffix", "mode", "owner", "group", "rsh"]), inOrder: false)
             let targets = options.values(["-t", "--target-directory"])
             return targets + (targets.isEmpty ? options.operands.dropFirst(1).suffix(1) : [])
-        case "curl":
+        case .curl:
             return CommandOptions(
                 arguments, OptionSpecification(letters: "oXHdAbceFmTuUxwyYzDEKrtC", long: ["output"]), inOrder: false
             ).values(["-o", "--output"])
-        case "wget":
+        case .wget:
             return CommandOptions(
                 arguments, OptionSpecification(letters: "OoaePTtwQUi", long: ["output-document", "output-file"]),
                 inOrder: false
             ).values(["-O", "--output-document", "-o"])
-        case "ddrescue": return Array(arguments.filter { !$0.text.hasPrefix("-") }.dropFirst().prefix(1))
-        default: return []
+        case .second: return Array(arguments.filter { !$0.text.hasPrefix("-") }.dropFirst().prefix(1))
+        case nil: return []
         }
     }
 }

@@ -35,11 +35,9 @@ struct ForkBombRule {
     }
 
     private func collect(_ list: ShellList, beside: Bool, into found: inout Set<Call>) {
-        for item in list.items {
-            for pipeline in item.pipelines {
-                let isBeside = beside || item.inBackground || pipeline.commands.count > 1
-                for command in pipeline.commands { collect(command, beside: isBeside, into: &found) }
-            }
+        for pipeline in list.pipelines {
+            let isBeside = beside || pipeline.inBackground || pipeline.commands.count > 1
+            for command in pipeline.commands { collect(command, beside: isBeside, into: &found) }
         }
     }
 

@@ -45,10 +45,11 @@ struct Interpreter: Sendable {
 
     /// The rules for a program of this name, with or without a version.
     static func named(_ name: String) -> Interpreter? {
-        let base = name.prefix { $0.isLetter }
-        let version = name[base.endIndex...]
-        guard version.allSatisfy({ $0.isNumber || $0 == "." || $0 == "-" }) else { return nil }
-        return byName[String(base)]
+        let base = name.utf8.prefix { (65...90).contains($0) || (97...122).contains($0) }
+        let isVersion = name.utf8[base.endIndex...].allSatisfy {
+            (48...57).contains($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "-")
+        }
+        return isVersion ? byName[String(Substring(base))] : nil
     }
 }
 
@@ -128,26 +129,34 @@ struct ProgramStrings: Sendable {
     private(set) var values: [String] = []
     /// Texts that follow each other with nothing but commas between them.
     private(set) var lists: [[String]] = []
-    private let text: String
+    private let text: [UInt8]
+
+    /// Phrases by the byte they begin with.
+    typealias Phrases = [[[UInt8]]]
+
+    private static func byFirstByte(_ phrases: [String]) -> Phrases {
+        var table: Phrases = Array(repeating: [], count: 256)
+        for phrase in phrases.map({ Array($0.utf8) }) { table[Int(phrase[0])].append(phrase) }
+        return table
+    }
 
     /// What starts other programs, in the languages that are known.
-    static let starters = [
+    static let starters = byFirstByte([
         "system", "exec", "popen", "Popen", "subprocess", "spawn", "call", "run", "check_output", "getoutput",
-        "passthru",
-        "proc_open", "qx", "`", "Open3", "child_process", "ProcessBuilder", "%x", "startProcess", "Command", "sh.",
-        "shell",
-    ]
+        "passthru", "proc_open", "qx", "`", "Open3", "child_process", "ProcessBuilder", "%x", "startProcess",
+        "Command", "sh.", "shell",
+    ])
     /// What removes directories with all that is in them.
-    static let removers = [
+    static let removers = byFirstByte([
         "rmtree", "rm_rf", "rm_r", "rmSync", "rimraf", "removedirs", "remove_tree", "deltree", "remove_entry", "fs.rm",
         "rmdir",
-    ]
+    ])
 
     private static let maximumValues = 64
 
     init(_ text: String) {
-        self.text = text
         let bytes = Array(text.utf8)
+        self.text = bytes
         var at = 0
         var list: [String] = []
         var between: [UInt8] = []
@@ -179,15 +188,19 @@ struct ProgramStrings: Sendable {
             values.append(String(decoding: value, as: UTF8.self))
         }
         lists += endList()
-        for opening in ["qx{", "qx(", "qx/", "%x(", "%x{", "%x["] { addDelimited(after: opening) }
+        guard text.utf8.contains(UInt8(ascii: "q")) || text.utf8.contains(UInt8(ascii: "%")) else { return }
+        for opening in ["qx{", "qx(", "qx/", "%x(", "%x{", "%x["] { addDelimited(after: opening, in: text) }
     }
 
-    private mutating func addDelimited(after opening: String) {
+    private mutating func addDelimited(after opening: String, in text: String) {
         let parts = text.split(separator: opening, omittingEmptySubsequences: false).dropFirst()
         for part in parts.prefix(8) {
             values.append(String(part.prefix { !"})]/".contains($0) || $0 == "/" && !opening.hasSuffix("/") }))
         }
     }
 
-    func mentions(_ words: [String]) -> Bool { words.contains { text.contains($0) } }
+    /// Whether one of the phrases occurs, byte for byte.
+    func mentions(_ phrases: Phrases) -> Bool {
+        text.indices.contains { at in phrases[Int(text[at])].contains { text[at...].starts(with: $0) } }
+    }
 }

@@ -43,7 +43,9 @@ struct CommandOptions: Sendable {
                 operands += rest
                 return
             }
-            let isOption = text.hasPrefix("-") && text != "-" && argument.pieces.first == .byte(UInt8(ascii: "-"))
+            let isOption =
+                text.hasPrefix("-") && text != "-"
+                && (argument.isPlain || argument.pieces.first == .byte(UInt8(ascii: "-")))
             guard isOption else {
                 operands.append(argument)
                 guard inOrder else { continue }
@@ -74,13 +76,14 @@ struct CommandOptions: Sendable {
     private mutating func readLetters(
         _ argument: ShellArgument, _ specification: OptionSpecification, _ rest: inout ArraySlice<ShellArgument>
     ) {
-        for (index, piece) in argument.pieces.enumerated().dropFirst() {
+        let pieces = argument.pieces
+        for (index, piece) in pieces.enumerated().dropFirst() {
             let letter: Character
             switch piece {
             case .byte(let byte), .glob(let byte): letter = Character(UnicodeScalar(byte))
             case .home, .unknown: return
             }
-            let isLast = index == argument.pieces.count - 1
+            let isLast = index == pieces.count - 1
             if specification.attached.contains(letter) {
                 options.append(Option(name: "-\(letter)", value: isLast ? nil : argument.dropping(index + 1)))
                 return

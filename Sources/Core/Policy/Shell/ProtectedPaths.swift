@@ -20,52 +20,123 @@ enum ProtectedPaths {
         case other
     }
 
+    /// A part of a path, between slashes.
+    private enum Component: Equatable {
+        /// A name that is known.
+        case name(String)
+        /// The home directory.
+        case home
+        /// A pattern, or something that is not known to the end.
+        case pieces([ShellPiece])
+
+        init(_ pieces: ArraySlice<ShellPiece>) {
+            var bytes: [UInt8] = []
+            for piece in pieces {
+                guard case .byte(let byte) = piece else {
+                    self = pieces.count == 1 && piece == .home ? .home : .pieces(Array(pieces))
+                    return
+                }
+                bytes.append(byte)
+            }
+            self = .name(String(decoding: bytes, as: UTF8.self))
+        }
+
+        /// Whether it is a pattern that says nothing about the name, such as `*`, `.*` or `[a-z]*`.
+        var isAnyName: Bool {
+            guard case .pieces(let pieces) = self else { return false }
+            var sawGlob = false
+            var inBracket = false
+            for piece in pieces {
+                switch piece {
+                case .glob(let byte):
+                    sawGlob = true
+                    if byte == UInt8(ascii: "[") { inBracket = true }
+                    if byte == UInt8(ascii: "]") { inBracket = false }
+                case .byte(UInt8(ascii: ".")): continue
+                case .byte: if !inBracket { return false }
+                case .home, .unknown: return false
+                }
+            }
+            return sawGlob
+        }
+
+        /// The text, patterns as they are written; nil when some of it is not known.
+        var text: String? {
+            switch self {
+            case .name(let name): return name
+            case .home: return nil
+            case .pieces(let pieces):
+                var bytes: [UInt8] = []
+                for piece in pieces {
+                    switch piece {
+                    case .byte(let byte), .glob(let byte): bytes.append(byte)
+                    case .home, .unknown: return nil
+                    }
+                }
+                return String(decoding: bytes, as: UTF8.self)
+            }
+        }
+    }
+
     /// What a path reaches, each expansion in it as if it were empty unless it cannot be.
     static func reach(_ argument: ShellArgument, in directory: String?) -> Reach {
-        let components = components(argument, in: directory)
-        guard let components else { return .other }
+        guard let components = components(argument, in: directory) else { return .other }
         guard let first = components.first else { return .root }
-        let rest = components.dropFirst()
-        if first == [.home] {
-            return rest.allSatisfy(isAnyName) ? .directory : .other
+        let isWhole = components.dropFirst().allSatisfy(\.isAnyName)
+        switch first {
+        case .home: return isWhole ? .directory : .other
+        case .name(let name):
+            return isWhole && (directories.contains(name) || name.hasPrefix("lib")) ? .directory : .other
+        case .pieces(let pieces):
+            guard isWhole, pieces.contains(where: { if case .glob = $0 { true } else { false } }) else { return .other }
+            return first.isAnyName ? .root : .directory
         }
-        guard let name = literal(first) else {
-            guard first.contains(where: { if case .glob = $0 { true } else { false } }) else { return .other }
-            guard rest.allSatisfy(isAnyName) else { return .other }
-            return isAnyName(first) ? .root : .directory
-        }
-        guard directories.contains(name) || name.hasPrefix("lib") else { return .other }
-        return rest.allSatisfy(isAnyName) ? .directory : .other
     }
 
     /// The components of an absolute path; nil when it is relative to a directory that is not known.
-    static func components(_ argument: ShellArgument, in directory: String?) -> [[ShellPiece]]? {
-        var pieces = argument.pieces.filter {
-            if case .unknown(let unknown) = $0 { !unknown.mayBeEmpty } else { true }
-        }
-        let slash = ShellPiece.byte(UInt8(ascii: "/"))
-        guard let first = pieces.first else { return nil }
-        if first != slash, first != .home {
-            if let directory {
-                pieces = (directory + "/").utf8.map { .byte($0) } + pieces
-            } else {
-                // Enough steps up end at the root wherever they began.
-                guard argument.text.hasPrefix("../../../../") else { return nil }
-                pieces.insert(slash, at: 0)
+    private static func components(_ argument: ShellArgument, in directory: String?) -> [Component]? {
+        var written: [Component] = []
+        let isAbsolute: Bool
+        if argument.isPlain {
+            guard let first = argument.text.utf8.first else { return nil }
+            isAbsolute = first == UInt8(ascii: "/")
+            guard isAbsolute || directory != nil || climbs(argument) else { return nil }
+            written = names(argument.text)
+        } else {
+            let pieces = argument.pieces.filter {
+                if case .unknown(let unknown) = $0 { !unknown.mayBeEmpty } else { true }
             }
+            let slash = ShellPiece.byte(UInt8(ascii: "/"))
+            guard let first = pieces.first else { return nil }
+            isAbsolute = first == slash || first == .home
+            guard isAbsolute || directory != nil || climbs(argument) else { return nil }
+            written = pieces.split(separator: slash).map(Component.init)
         }
-        var components: [[ShellPiece]] = []
-        for component in pieces.split(separator: slash, omittingEmptySubsequences: true) {
-            switch literal(component) {
-            case ".": continue
-            case "..":
+        if !isAbsolute, let directory { written = names(directory) + written }
+        return collapsed(written)
+    }
+
+    /// Whether a relative path has enough steps up to end at the root wherever it begins.
+    private static func climbs(_ argument: ShellArgument) -> Bool { argument.text.hasPrefix("../../../../") }
+
+    private static func names(_ path: String) -> [Component] {
+        path.utf8.split(separator: UInt8(ascii: "/")).map { .name(String(Substring($0))) }
+    }
+
+    private static func collapsed(_ written: [Component]) -> [Component] {
+        var components: [Component] = []
+        components.reserveCapacity(written.count)
+        for component in written {
+            switch component {
+            case .name("."): continue
+            case .name(".."):
                 // Above a home are the homes.
-                if components == [[.home]] {
-                    components = ["home".utf8.map { .byte($0) }]
+                if components == [.home] {
+                    components = [.name("home")]
                 } else if !components.isEmpty {
                     components.removeLast()
                 }
-            default: components.append(Array(component))
+            default: components.append(component)
             }
         }
         return components
@@ -76,43 +147,11 @@ enum ProtectedPaths {
         guard let components = components(argument, in: directory) else { return nil }
         var result = ""
         for component in components {
-            guard let name = literal(component, withGlobs: true) else { return nil }
-            result += "/" + name
+            guard let text = component.text else { return nil }
+            result += "/"
+            result += text
         }
         return result.isEmpty ? "/" : result
-    }
-
-    /// The known text of pieces, or nil.
-    private static func literal(_ pieces: some Collection<ShellPiece>, withGlobs: Bool = false) -> String? {
-        var bytes: [UInt8] = []
-        for piece in pieces {
-            switch piece {
-            case .byte(let byte): bytes.append(byte)
-            case .glob(let byte):
-                guard withGlobs else { return nil }
-                bytes.append(byte)
-            case .home, .unknown: return nil
-            }
-        }
-        return String(decoding: bytes, as: UTF8.self)
-    }
-
-    /// Whether a component is a pattern that says nothing about the name, such as `*`, `.*` or `[a-z]*`.
-    private static func isAnyName(_ component: [ShellPiece]) -> Bool {
-        var sawGlob = false
-        var inBracket = false
-        for piece in component {
-            switch piece {
-            case .glob(let byte):
-                sawGlob = true
-                if byte == UInt8(ascii: "[") { inBracket = true }
-                if byte == UInt8(ascii: "]") { inBracket = false }
-            case .byte(UInt8(ascii: ".")): continue
-            case .byte: if !inBracket { return false }
-            case .home, .unknown: return false
-            }
-        }
-        return sawGlob
     }
 
     // What may not be written
@@ -150,10 +189,8 @@ enum ProtectedPaths {
         if isDevice(path) { return ("D3", "writes to the device \(path)") }
         if path == "/proc/sysrq-trigger" { return ("D2", "writes to /proc/sysrq-trigger") }
         if accounts.contains(path) || path.hasPrefix("/etc/sudoers.d/") { return ("D7", "writes to \(path)") }
-        if let pattern = accounts.first(where: { argument.isPattern && covers(path, $0) }) {
-            return ("D7", "may write to \(pattern)")
-        }
-        return nil
+        guard argument.isPattern, let pattern = accounts.first(where: { covers(path, $0) }) else { return nil }
+        return ("D7", "may write to \(pattern)")
     }
 
     /// Whether a pattern for file names may stand for a path: `?` and `*` only, which is all that is needed here.

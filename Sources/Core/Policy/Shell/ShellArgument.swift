@@ -27,18 +27,17 @@ struct ShellUnknown: Sendable, Hashable {
 
 /// One argument after expansion, as far as it can be known.
 struct ShellArgument: Sendable, Hashable {
-    var pieces: [ShellPiece]
+    /// Its pieces, unless they are the bytes of ``text``, which mean themselves: nearly all arguments are no more.
+    private let special: [ShellPiece]?
     /// As it is shown: values without quotes, expansions as written.
-    var text: String
+    let text: String
     var position: Int?
     /// Whether it holds an expansion, of which the home directory is one.
-    var isDynamic: Bool
+    let isDynamic: Bool
     /// Whether it may stand for file names: a pattern, a list in braces.
-    var isPattern: Bool
+    let isPattern: Bool
 
     init(pieces: [ShellPiece], position: Int?, isPattern: Bool = false) {
-        self.pieces = pieces
-        self.position = position
         var bytes: [UInt8] = []
         bytes.reserveCapacity(pieces.count)
         var isDynamic = false
@@ -58,36 +57,61 @@ struct ShellArgument: Sendable, Hashable {
             }
         }
         text = String(decoding: bytes, as: UTF8.self)
+        special = !isDynamic && !hasGlob && Self.isExact(text, bytes) ? nil : pieces
+        self.position = position
         self.isDynamic = isDynamic
         self.isPattern = isPattern || hasGlob
     }
 
+    /// An argument whose bytes are known and mean themselves.
+    init(bytes: some Collection<UInt8>, position: Int?) {
+        text = String(decoding: bytes, as: UTF8.self)
+        special = Self.isExact(text, bytes) ? nil : bytes.map { .byte($0) }
+        self.position = position
+        isDynamic = false
+        isPattern = false
+    }
+
     /// An argument whose text is known.
     init(_ text: String, position: Int? = nil) {
-        pieces = text.utf8.map { .byte($0) }
+        special = nil
         self.text = text
         self.position = position
         isDynamic = false
         isPattern = false
     }
 
+    /// Whether nothing had to be repaired to make a text of the bytes.
+    private static func isExact(_ text: String, _ bytes: some Collection<UInt8>) -> Bool {
+        bytes.allSatisfy { $0 < 0x80 } || text.utf8.elementsEqual(bytes)
+    }
+
+    /// What it is made of.
+    var pieces: [ShellPiece] { special ?? text.utf8.map { .byte($0) } }
+
+    /// Whether its pieces are the bytes of ``text``, which mean themselves.
+    var isPlain: Bool { special == nil }
+
     /// The value, when all of it is known and it stands for itself.
     var literal: String? { isDynamic || isPattern ? nil : text }
 
     /// Whether nothing is known of it, not even a byte.
     var isBare: Bool {
-        !pieces.isEmpty && pieces.allSatisfy { if case .unknown = $0 { true } else { false } }
+        guard let special, !special.isEmpty else { return false }
+        return special.allSatisfy { if case .unknown = $0 { true } else { false } }
     }
 
     /// What is left after the first bytes.
     func dropping(_ count: Int) -> ShellArgument {
-        ShellArgument(pieces: Array(pieces.dropFirst(count)), position: position)
+        guard let special else { return ShellArgument(bytes: text.utf8.dropFirst(count), position: position) }
+        return ShellArgument(pieces: Array(special.dropFirst(count)), position: position)
     }
 
     /// The known bytes, each expansion as if it were empty.
     var knownText: String {
-        String(
-            decoding: pieces.compactMap {
+        guard let special else { return text }
+        return String(
+            decoding: special.compactMap {
                 switch $0 {
                 case .byte(let byte), .glob(let byte): byte
                 case .home, .unknown: nil

@@ -20,6 +20,7 @@ struct ShellExpander {
 
     /// The arguments of a word; nil when its lists in braces have too many.
     static func arguments(_ word: ShellWord) -> [ShellArgument]? {
+        if let text = plainText(of: word.parts) { return [ShellArgument(bytes: text, position: word.position)] }
         let atoms = atoms(of: word.parts)
         guard atoms.contains(where: { $0.isPlain("{") }) else {
             return [argument(atoms, word, isPattern: false)].filter { !isNothing($0, word) }
@@ -31,12 +32,35 @@ struct ShellExpander {
 
     /// The one value of a word where nothing is split and no braces are looked at, such as an assignment's.
     static func value(_ word: ShellWord) -> ShellArgument {
-        argument(atoms(of: word.parts), word, isPattern: false, globs: false)
+        if let text = plainText(of: word.parts) { return ShellArgument(bytes: text, position: word.position) }
+        return argument(atoms(of: word.parts), word, isPattern: false, globs: false)
     }
 
     /// The value of parts that are quoted as a whole, such as a here-document.
     static func value(_ parts: [ShellWordPart], position: Int?) -> ShellArgument {
         ShellArgument(pieces: atoms(of: parts).map(\.piece), position: position)
+    }
+
+    /// The text of a word in which nothing is expanded, as most are; nil where that must be looked at byte by byte.
+    private static func plainText(of parts: [ShellWordPart]) -> [UInt8]? {
+        var text: [UInt8] = []
+        for part in parts {
+            guard case .text(let bytes, let quoted) = part, quoted || !bytes.contains(where: mayExpand) else {
+                return nil
+            }
+            if parts.count == 1 { return bytes }
+            text += bytes
+        }
+        return parts.isEmpty ? nil : text
+    }
+
+    private static func mayExpand(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "~"), UInt8(ascii: "{"), UInt8(ascii: "*"), UInt8(ascii: "?"), UInt8(ascii: "["),
+            UInt8(ascii: "]"):
+            true
+        default: false
+        }
     }
 
     private static func isNothing(_ argument: ShellArgument, _ word: ShellWord) -> Bool {

@@ -25,6 +25,8 @@ enum ShellFolding {
                 guard !argument.isDynamic else { return nil }
                 words.append(argument.text)
             }
+            // Few programs are known; the words of all others need not be looked at.
+            if let name = words.first, !name.hasSuffix("echo"), !name.hasSuffix("printf") { return nil }
         }
         guard let name = words.first?.split(separator: "/").last else { return nil }
         var rest = words.dropFirst()
@@ -45,8 +47,7 @@ enum ShellFolding {
     }
 
     private static func only(_ list: ShellList) -> ShellSimpleCommand? {
-        guard list.items.count == 1, let item = list.items.first, item.pipelines.count == 1,
-            let pipeline = item.pipelines.first, pipeline.commands.count == 1,
+        guard list.pipelines.count == 1, let pipeline = list.pipelines.first, pipeline.commands.count == 1,
             case .simple(let command) = pipeline.commands[0]
         else { return nil }
         return command

@@ -33,29 +33,33 @@ extension ShellJudge {
             functions[name] = nil
             var inner = scene
             inner.directory = nil
-            walk(ShellList(items: [ShellItem(pipelines: [ShellPipeline(commands: [function])])]), &inner)
+            walk(ShellList(pipelines: [ShellPipeline(commands: [function])]), &inner)
             functions[name] = function
         }
     }
 
     private mutating func note(_ canonical: String) {
-        if commands.count < Self.maximumCommands, !commands.contains(canonical) { commands.append(canonical) }
+        guard commands.count < Self.maximumCommands, noted.insert(canonical).inserted else { return }
+        commands.append(canonical)
     }
 
     /// V4: the program's own name, or nil when it cannot be told.
     private mutating func name(of word: ShellArgument) -> String? {
-        let isAtHome = !mode.allowsOnlyPlainCommands && word.pieces.first == .home && word.pieces.count > 1
+        let isAtHome =
+            word.isDynamic && !mode.allowsOnlyPlainCommands && word.pieces.first == .home && word.pieces.count > 1
         let isKnown =
             !word.isPattern
-            && word.pieces.dropFirst(isAtHome ? 1 : 0).allSatisfy { if case .byte = $0 { true } else { false } }
+            && (word.isPlain
+                || word.pieces.dropFirst(isAtHome ? 1 : 0).allSatisfy { if case .byte = $0 { true } else { false } })
         guard isKnown else {
             report("V4", "which program runs is only known when it runs; write its name", at: word.position)
             return nil
         }
-        guard !word.text.isEmpty, word.text.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) else {
+        guard !word.text.isEmpty, word.text.utf8.allSatisfy({ $0 >= 0x20 && $0 <= 0x7E }) else {
             report("V4", "the program's name holds characters that are not plain ASCII", at: word.position)
             return nil
         }
+        guard word.text.utf8.contains(UInt8(ascii: "/")) else { return word.text }
         return word.text.split(separator: "/").last { $0 != "." }.map(String.init) ?? word.text
     }
 
@@ -73,13 +77,14 @@ extension ShellJudge {
         }
     }
 
+    private static let setters: Set<String> = [
+        "export", "declare", "typeset", "readonly", "local", "systemd-run", "run0", "env", "sudo", "doas", "dzdo",
+    ]
+
     /// V3 for the variables that a command sets for others.
     private mutating func export(_ name: String, _ arguments: ArraySlice<ShellArgument>) {
-        let setters = [
-            "export", "declare", "typeset", "readonly", "local", "systemd-run", "run0", "env", "sudo", "doas", "dzdo",
-        ]
-        guard setters.contains(name) else { return }
-        for argument in arguments {
+        guard Self.setters.contains(name) else { return }
+        for argument in arguments where argument.text.utf8.contains(UInt8(ascii: "=")) {
             var text = argument.text[...]
             if text.hasPrefix("--setenv=") { text = text.dropFirst("--setenv=".count) }
             if text.hasPrefix("-E") { text = text.dropFirst(2) }

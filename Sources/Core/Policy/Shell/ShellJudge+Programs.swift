@@ -3,35 +3,50 @@
 
 /// V6: programs in the arguments of programs. D8: programs that arrive through a pipe.
 extension ShellJudge {
-    static let shells: Set<String> = [
-        "sh", "bash", "dash", "zsh", "ksh", "ash", "mksh", "lksh", "pdksh", "oksh", "ksh93", "rksh", "rbash", "rzsh",
-        "yash", "hush", "posh", "fish", "csh", "tcsh", "loksh", "bash-static", "zsh-static", "sash", "busybox-sh",
-    ]
+    /// How a program is given another program; interpreters have a table of their own.
+    private enum Runner {
+        case shell, eval, trap, source, later, xargs, parallel, awk
+    }
+
+    private static let runners: [String: Runner] = {
+        let shells = [
+            "sh", "bash", "dash", "zsh", "ksh", "ash", "mksh", "lksh", "pdksh", "oksh", "ksh93", "rksh", "rbash",
+            "rzsh", "yash", "hush", "posh", "fish", "csh", "tcsh", "loksh", "bash-static", "zsh-static", "sash",
+            "busybox-sh",
+        ]
+        let awks = ["awk", "gawk", "mawk", "nawk", "original-awk", "igawk", "goawk", "bioawk"]
+        var table: [String: Runner] = [
+            "eval": .eval, "trap": .trap, "source": .source, ".": .source, "at": .later, "batch": .later,
+            "xargs": .xargs, "gxargs": .xargs, "parallel": .parallel,
+        ]
+        for name in shells { table[name] = .shell }
+        for name in awks { table[name] = .awk }
+        return table
+    }()
 
     /// Judges what a program is given to run.
     mutating func programs(
         _ name: String, _ arguments: ArraySlice<ShellArgument>, _ scene: ShellScene, at position: Int?
     ) {
-        if Self.shells.contains(name) { return shell(name, arguments, scene, at: position) }
-        switch name {
-        case "eval":
+        switch Self.runners[name] {
+        case .shell: shell(name, arguments, scene, at: position)
+        case .eval:
             let words = arguments.first?.text == "--" ? arguments.dropFirst() : arguments
             if !words.isEmpty { program(CommandUnwrapper.joined(words), dialect, scene) }
-        case "trap":
+        case .trap:
             let words = arguments.drop { $0.text == "--" }
             guard words.count > 1, let text = words.first, !["-", "", "-l", "-p"].contains(text.text) else { return }
             program(text, dialect, scene)
-        case "source", ".":
+        case .source:
             guard let file = arguments.first else { return }
             if isInput(file) { fromPipe(name, scene, at: file.position) }
-        case "at", "batch":
+        case .later:
             let options = CommandOptions(arguments, OptionSpecification(letters: "qftdrc", long: ["file", "queue"]))
             if !options.has("-f", "--file", "-l", "-d", "-r", "-c") { shellFromInput(.posix, scene, at: position) }
-        case "xargs", "gxargs": xargs(arguments, scene)
-        case "parallel": parallel(arguments, scene, at: position)
-        case "awk", "gawk", "mawk", "nawk", "original-awk", "igawk", "goawk", "bioawk":
-            awk(arguments, scene, at: position)
-        default: interpreter(name, arguments, scene, at: position)
+        case .xargs: xargs(arguments, scene)
+        case .parallel: parallel(arguments, scene, at: position)
+        case .awk: awk(arguments, scene, at: position)
+        case nil: interpreter(name, arguments, scene, at: position)
         }
     }
 

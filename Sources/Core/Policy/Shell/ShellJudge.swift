@@ -34,7 +34,9 @@ struct ShellJudge {
     let allow: [GuardExpression]
     let deny: [GuardExpression]
     var findings: [ShellFinding] = []
+    /// Canonical commands in the order in which they were met, each once.
     var commands: [String] = []
+    var noted: Set<String> = []
     var variables: [String: [ShellArgument]] = [:]
     var functions: [String: ShellCommand] = [:]
     var bombs = ForkBombRule()
@@ -89,9 +91,7 @@ struct ShellJudge {
     }
 
     private mutating func define(_ list: ShellList) {
-        for item in list.items {
-            for pipeline in item.pipelines { for command in pipeline.commands { define(command) } }
-        }
+        for pipeline in list.pipelines { for command in pipeline.commands { define(command) } }
     }
 
     private mutating func define(_ command: ShellCommand) {
@@ -108,9 +108,7 @@ struct ShellJudge {
     // Walking
 
     mutating func walk(_ list: ShellList, _ scene: inout ShellScene) {
-        for item in list.items {
-            for pipeline in item.pipelines { walk(pipeline, &scene) }
-        }
+        for pipeline in list.pipelines { walk(pipeline, &scene) }
     }
 
     private mutating func walk(_ pipeline: ShellPipeline, _ scene: inout ShellScene) {
@@ -188,11 +186,13 @@ struct ShellJudge {
     /// Judges the commands in a word's substitutions.
     mutating func look(into parts: [ShellWordPart], _ scene: ShellScene) {
         for part in parts {
-            var inner = scene
             switch part {
             case .text: continue
-            case .command(let list, _): walk(list, &inner)
+            case .command(let list, _):
+                var inner = scene
+                walk(list, &inner)
             case .process(let list, let isInput):
+                var inner = scene
                 inner.input = isInput ? .pipe(nil) : .none
                 walk(list, &inner)
             case .parameter(let parameter, _): look(into: parameter.argument, scene)
@@ -217,7 +217,7 @@ struct ShellJudge {
             let name = redirection.target.plain ?? ""
             if isProcess || name.hasPrefix("/dev/tcp/") || name.hasPrefix("/dev/udp/") {
                 scene.input = .pipe(nil)
-            } else if !["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].contains(name) {
+            } else if !Self.ownInput.contains(name) {
                 scene.input = .none
             }
         case .write:
@@ -229,10 +229,14 @@ struct ShellJudge {
         }
     }
 
+    /// Names of standard input that a redirection leaves as it is.
+    private static let ownInput: Set<String> = ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"]
+    private static let directoryChangers: Set<String> = ["cd", "pushd", "popd", "chdir"]
+
     private func changeDirectory(_ arguments: [ShellArgument], _ scene: inout ShellScene) {
         var words = arguments[...]
         while let first = words.first, first.text == "command" || first.text == "builtin" { words = words.dropFirst() }
-        guard let name = words.first?.text, ["cd", "pushd", "popd", "chdir"].contains(name) else { return }
+        guard let name = words.first?.text, Self.directoryChangers.contains(name) else { return }
         let target = words.dropFirst().first { !["-L", "-P", "-e", "--"].contains($0.text) }
         guard let target, name != "popd", target.literal != nil, target.text != "-" else {
             // Without an argument it goes home.

@@ -5,13 +5,40 @@
 enum ShellToken: Sendable {
     case word(ShellWord)
     /// A control operator.
-    case symbol(String)
+    case symbol(ShellOperator)
     /// A redirection operator.
-    case redirection(String)
+    case redirection(ShellOperator)
     /// The descriptor before a redirection operator.
     case number
     case newline
     case end
+}
+
+/// The operators of both dialects, as they are written; `&>>` is `&>` here.
+enum ShellOperator: String, Sendable {
+    case semicolon = ";"
+    case background = "&"
+    case and = "&&"
+    case or = "||"
+    case pipe = "|"
+    case pipeBoth = "|&"
+    case open = "("
+    case close = ")"
+    case caseEnd = ";;"
+    case caseThrough = ";&"
+    case caseNext = ";;&"
+
+    case less = "<"
+    case greater = ">"
+    case append = ">>"
+    case clobber = ">|"
+    case readWrite = "<>"
+    case duplicateInput = "<&"
+    case duplicateOutput = ">&"
+    case both = "&>"
+    case document = "<<"
+    case indentedDocument = "<<-"
+    case string = "<<<"
 }
 
 /// A here-document whose lines are still to come.
@@ -32,11 +59,28 @@ extension ShellParser {
         return token
     }
 
+    /// The control operator that comes next, if one does.
+    mutating func peekSymbol() throws(ShellSyntaxError) -> ShellOperator? {
+        if lookahead == nil { lookahead = try scan() }
+        if case .symbol(let symbol) = lookahead { return symbol }
+        return nil
+    }
+
+    /// The word that comes next, if it is one that may be reserved.
+    mutating func peekReserved() throws(ShellSyntaxError) -> ShellReservedWord? {
+        if lookahead == nil { lookahead = try scan() }
+        if case .word(let word) = lookahead { return word.reserved }
+        return nil
+    }
+
     mutating func next() throws(ShellSyntaxError) -> ShellToken {
         let token = try peek()
         lookahead = nil
         return token
     }
+
+    /// Steps over the token that was looked at.
+    mutating func skip() { lookahead = nil }
 
     /// The byte that many places ahead, as it stands.
     func byte(_ offset: Int) -> UInt8? { at + offset < bytes.count ? bytes[at + offset] : nil }
@@ -107,25 +151,25 @@ extension ShellParser {
         switch first {
         case UInt8(ascii: ";"):
             guard take(";") else {
-                if dialect == .bash, take("&") { return different(.symbol(";&")) }
-                return .symbol(";")
+                if dialect == .bash, take("&") { return different(.symbol(.caseThrough)) }
+                return .symbol(.semicolon)
             }
-            if dialect == .bash, take("&") { return different(.symbol(";;&")) }
-            return .symbol(";;")
+            if dialect == .bash, take("&") { return different(.symbol(.caseNext)) }
+            return .symbol(.caseEnd)
         case UInt8(ascii: "&"):
-            if take("&") { return .symbol("&&") }
+            if take("&") { return .symbol(.and) }
             if dialect == .bash, current() == UInt8(ascii: ">") {
                 at += 1
                 _ = take(">")
-                return different(.redirection("&>"))
+                return different(.redirection(.both))
             }
-            return .symbol("&")
+            return .symbol(.background)
         case UInt8(ascii: "|"):
-            if take("|") { return .symbol("||") }
-            if dialect == .bash, take("&") { return different(.symbol("|&")) }
-            return .symbol("|")
-        case UInt8(ascii: "("): return .symbol("(")
-        default: return .symbol(")")
+            if take("|") { return .symbol(.or) }
+            if dialect == .bash, take("&") { return different(.symbol(.pipeBoth)) }
+            return .symbol(.pipe)
+        case UInt8(ascii: "("): return .symbol(.open)
+        default: return .symbol(.close)
         }
     }
 
@@ -141,24 +185,24 @@ extension ShellParser {
         return current() == UInt8(ascii: "(")
     }
 
-    private mutating func redirectionSymbol() -> String {
+    private mutating func redirectionSymbol() -> ShellOperator {
         let isRead = take("<")
         if !isRead { at += 1 }
         if isRead {
             if take("<") {
-                if take("-") { return "<<-" }
+                if take("-") { return .indentedDocument }
                 if dialect == .bash, take("<") {
                     differs = true
-                    return "<<<"
+                    return .string
                 }
-                return "<<"
+                return .document
             }
-            if take("&") { return "<&" }
-            return take(">") ? "<>" : "<"
+            if take("&") { return .duplicateInput }
+            return take(">") ? .readWrite : .less
         }
-        if take(">") { return ">>" }
-        if take("&") { return ">&" }
-        return take("|") ? ">|" : ">"
+        if take(">") { return .append }
+        if take("&") { return .duplicateOutput }
+        return take("|") ? .clobber : .greater
     }
 
     /// Steps over the digits, or in bash the `{name}`, that stand before a redirection operator.

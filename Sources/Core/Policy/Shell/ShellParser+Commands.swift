@@ -7,21 +7,20 @@ extension ShellParser {
         _ = try peek()
         var command = ShellSimpleCommand(position: position(tokenStart))
         while true {
-            if let redirection = try redirection() {
-                command.redirections.append(redirection)
-                continue
-            }
             switch try peek() {
+            case .redirection, .number:
+                guard let redirection = try redirection() else { throw unexpected(try peek()) }
+                command.redirections.append(redirection)
             case .word(let word):
-                _ = try next()
+                skip()
                 if command.words.isEmpty, let assignment = assignment(word) {
                     command.assignments.append(assignment)
                 } else {
                     command.words.append(word)
                 }
-            case .symbol("("):
+            case .symbol(.open):
                 guard command.words.count == 1, command.assignments.isEmpty, command.redirections.isEmpty else {
-                    throw unexpected(.symbol("("))
+                    throw unexpected(.symbol(.open))
                 }
                 return try function(named: command.words[0])
             case let token:
@@ -39,7 +38,7 @@ extension ShellParser {
         if !Self.isName(name) || Self.specialBuiltins.contains(name) { differs = true }
         mark("a function", tokenStart)
         _ = try next()
-        try expect(symbol: ")")
+        try expect(symbol: .close)
         try skipNewlines()
         try enter()
         let body = try command()
@@ -53,9 +52,9 @@ extension ShellParser {
         _ = try next()
         guard case .word(let word) = try peek(), let name = word.plain else { throw unexpected(try peek()) }
         _ = try next()
-        if case .symbol("(") = try peek() {
+        if case .symbol(.open) = try peek() {
             _ = try next()
-            try expect(symbol: ")")
+            try expect(symbol: .close)
         }
         try skipNewlines()
         try enter()
@@ -102,23 +101,23 @@ extension ShellParser {
         // A document begins after the line on which its delimiter stands: it is announced before the next token.
         var value = ShellRedirection(kind: .write, target: target, position: position(start))
         switch symbol {
-        case "<": value.kind = .read
-        case "<<", "<<-":
+        case .less: value.kind = .read
+        case .document, .indentedDocument:
             value.kind = .hereDocument
             mark("a here-document", start)
-            value.document = try announce(target, stripsTabs: symbol == "<<-")
-        case "<<<":
+            value.document = try announce(target, stripsTabs: symbol == .indentedDocument)
+        case .string:
             value.kind = .hereString
             mark("a here-string", start)
-        case ">&", "<&":
+        case .duplicateOutput, .duplicateInput:
             let isDescriptor = target.plain.map { $0 == "-" || Self.isDescriptor($0) } ?? false
             if isDescriptor {
                 value.kind = .duplicate
             } else if dialect == .posix, target.isStatic {
-                throw error("'\(symbol)' needs a number", at: start)
+                throw error("'\(symbol.rawValue)' needs a number", at: start)
             } else {
                 differs = true
-                value.kind = symbol == "<&" ? .duplicate : .write
+                value.kind = symbol == .duplicateInput ? .duplicate : .write
             }
         default: break
         }
@@ -143,13 +142,13 @@ extension ShellParser {
 
     // Errors and expectations
 
-    mutating func expect(symbol: String) throws(ShellSyntaxError) {
-        guard case .symbol(symbol) = try peek() else { throw unexpected(try peek()) }
+    mutating func expect(symbol: ShellOperator) throws(ShellSyntaxError) {
+        guard case .symbol(let found) = try peek(), found == symbol else { throw unexpected(try peek()) }
         _ = try next()
     }
 
-    mutating func expect(word: String) throws(ShellSyntaxError) {
-        guard case .word(let found) = try peek(), found.plain == word else { throw unexpected(try peek()) }
+    mutating func expect(word: ShellReservedWord) throws(ShellSyntaxError) {
+        guard case .word(let found) = try peek(), found.reserved == word else { throw unexpected(try peek()) }
         _ = try next()
     }
 
@@ -159,9 +158,12 @@ extension ShellParser {
 
     func endsList(_ token: ShellToken) -> Bool {
         switch token {
-        case .symbol(let symbol): [")", ";;", ";&", ";;&"].contains(symbol)
+        case .symbol(.close), .symbol(.caseEnd), .symbol(.caseThrough), .symbol(.caseNext): true
         case .word(let word):
-            ["do", "done", "elif", "else", "esac", "fi", "then", "}"].contains(word.plain ?? "")
+            switch word.reserved {
+            case .do, .done, .elif, .else, .esac, .fi, .then, .close: true
+            default: false
+            }
         default: false
         }
     }
@@ -190,7 +192,7 @@ extension ShellParser {
             switch token {
             case .end: "the text ends too early"
             case .newline: "the line ends too early"
-            case .symbol(let symbol), .redirection(let symbol): "'\(symbol)' is not expected here"
+            case .symbol(let symbol), .redirection(let symbol): "'\(symbol.rawValue)' is not expected here"
             case .number: "a number is not expected here"
             case .word(let word): "'\((word.plain ?? "a word").prefix(40))' is not expected here"
             }

@@ -62,7 +62,7 @@ extension ShellParser {
         let outer = (lookahead, pending, tokenStart, looseAmpersand)
         (lookahead, pending, looseAmpersand) = (nil, [], nil)
         let list = try list(mayBeEmpty: true)
-        guard case .symbol(")") = try peek() else {
+        guard case .symbol(.close) = try peek() else {
             if case .end = try peek() { throw error("a substitution is not closed", at: start) }
             throw unexpected(try peek())
         }

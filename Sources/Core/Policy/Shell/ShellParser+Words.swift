@@ -13,6 +13,11 @@ struct ShellWordBuilder {
         text.append(byte)
     }
 
+    mutating func append(_ bytes: ArraySlice<UInt8>, quoted: Bool) {
+        if !isOpen || isQuoted != quoted { begin(quoted: quoted) }
+        text += bytes
+    }
+
     /// Makes the text part exist even when it stays empty, as `''` does.
     mutating func begin(quoted: Bool) {
         if isOpen, isQuoted == quoted { return }
@@ -57,7 +62,8 @@ extension ShellParser {
             default: try piece(byte, into: &builder)
             }
         }
-        return ShellWord(parts: builder.finish(), position: position(start))
+        let parts = builder.finish()
+        return ShellWord(parts: parts, position: position(start), reserved: ShellReservedWord(parts))
     }
 
     /// One step of a word outside quotes, where nothing can end it.
@@ -80,9 +86,29 @@ extension ShellParser {
         case UInt8(ascii: "$"): try dollar(quoted: false, into: &builder)
         case UInt8(ascii: "`"): builder.append(.command(try backquoted(inQuotes: false), quoted: false))
         default:
-            try refuseForeignBlank()
-            builder.append(byte, quoted: false)
-            at += 1
+            let start = at
+            skipOrdinary()
+            if at == start {
+                try refuseForeignBlank()
+                at += 1
+            }
+            try spend(at - start - 1)
+            builder.append(bytes[start..<at], quoted: false)
+        }
+    }
+
+    /// Steps over bytes that mean themselves wherever they stand in a word.
+    private mutating func skipOrdinary() {
+        while at < bytes.count, Self.isOrdinary(bytes[at]) { at += 1 }
+    }
+
+    private static func isOrdinary(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "%"), UInt8(ascii: "+")...UInt8(ascii: ":"), UInt8(ascii: "="),
+            UInt8(ascii: "@")...UInt8(ascii: "Z"), UInt8(ascii: "^"), UInt8(ascii: "_"),
+            UInt8(ascii: "a")...UInt8(ascii: "z"):
+            true
+        default: false
         }
     }
 
@@ -94,15 +120,13 @@ extension ShellParser {
     }
 
     private mutating func singleQuoted(into builder: inout ShellWordBuilder) throws(ShellSyntaxError) {
-        let start = at - 1
+        let start = at
         builder.begin(quoted: true)
-        while at < bytes.count {
-            let byte = bytes[at]
-            at += 1
-            if byte == UInt8(ascii: "'") { return }
-            builder.append(byte, quoted: true)
+        guard let end = bytes[start...].firstIndex(of: UInt8(ascii: "'")) else {
+            throw error("a single quote is not closed", at: start - 1)
         }
-        throw error("a single quote is not closed", at: start)
+        builder.append(bytes[start..<end], quoted: true)
+        at = end + 1
     }
 
     /// The text of a double quote, up to and with its end.
@@ -138,8 +162,11 @@ extension ShellParser {
             builder.append(next, quoted: true)
             at += 1
         default:
-            builder.append(byte, quoted: true)
+            let start = at
             at += 1
+            skipOrdinary()
+            try spend(at - start - 1)
+            builder.append(bytes[start..<at], quoted: true)
         }
     }
 
@@ -170,7 +197,7 @@ extension ShellParser {
             switch try next() {
             case .word(let word): words.append(word)
             case .newline: continue
-            case .symbol(")"):
+            case .symbol(.close):
                 depth -= 1
                 return words
             case let token: throw unexpected(token)

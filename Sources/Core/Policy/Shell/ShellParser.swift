@@ -38,19 +38,23 @@ struct ShellParser {
     /// The commands of the whole text, and the first error: what stands before it is in the list.
     mutating func program() -> (list: ShellList, error: ShellSyntaxError?) {
         var list = ShellList()
+        var complete = 0
         do throws(ShellSyntaxError) {
             while true {
                 try skipNewlines()
                 if case .end = try peek() { break }
-                list.items.append(try item())
+                try joined(into: &list)
+                let start = complete
+                complete = list.pipelines.count
+                if try endJoined(&list, from: start) { continue }
                 switch try peek() {
                 case .end, .newline: continue
-                case .symbol(";"), .symbol("&"): try endItem(&list)
                 case let token: throw unexpected(token)
                 }
             }
             return (list, nil)
         } catch {
+            list.pipelines.removeLast(list.pipelines.count - complete)
             return (list, error)
         }
     }
@@ -61,65 +65,65 @@ struct ShellParser {
         while true {
             try skipNewlines()
             let token = try peek()
-            if case .end = token, mayBeEmpty || !list.items.isEmpty { return list }
-            if endsList(token), mayBeEmpty || !list.items.isEmpty { return list }
-            list.items.append(try item())
-            switch try peek() {
-            case .newline: continue
-            case .symbol(";"), .symbol("&"): try endItem(&list)
-            default: return list
-            }
+            if case .end = token, mayBeEmpty || !list.pipelines.isEmpty { return list }
+            if endsList(token), mayBeEmpty || !list.pipelines.isEmpty { return list }
+            let start = list.pipelines.count
+            try joined(into: &list)
+            if try endJoined(&list, from: start) { continue }
+            guard case .newline = try peek() else { return list }
         }
     }
 
-    private mutating func endItem(_ list: inout ShellList) throws(ShellSyntaxError) {
+    /// Steps over the `;` or `&` that ends the pipelines from an index on; false when neither is there.
+    private mutating func endJoined(_ list: inout ShellList, from first: Int) throws(ShellSyntaxError) -> Bool {
+        let symbol = try peekSymbol()
+        guard symbol == .semicolon || symbol == .background else { return false }
         let start = tokenStart
-        guard case .symbol(let symbol) = try next() else { return }
-        guard symbol == "&" else { return mark(";", start) }
-        list.items[list.items.count - 1].inBackground = true
+        skip()
+        guard symbol == .background else {
+            mark(";", start)
+            return true
+        }
+        for index in first..<list.pipelines.count { list.pipelines[index].inBackground = true }
         if dialect == .posix, byte(0) == UInt8(ascii: ">") {
             looseAmpersand = start
         } else {
             mark("&", start)
         }
+        return true
     }
 
-    private mutating func item() throws(ShellSyntaxError) -> ShellItem {
-        var item = ShellItem(pipelines: [try pipeline()])
-        while case .symbol(let symbol) = try peek(), symbol == "&&" || symbol == "||" {
-            mark(symbol, tokenStart)
-            _ = try next()
+    /// Pipelines joined by `&&` and `||`.
+    private mutating func joined(into list: inout ShellList) throws(ShellSyntaxError) {
+        list.pipelines.append(try pipeline())
+        while let symbol = try peekSymbol(), symbol == .and || symbol == .or {
+            mark(symbol.rawValue, tokenStart)
+            skip()
             try skipNewlines()
-            item.pipelines.append(try pipeline())
+            list.pipelines.append(try pipeline())
         }
-        return item
     }
 
     private mutating func pipeline() throws(ShellSyntaxError) -> ShellPipeline {
-        while case .word(let word) = try peek(), word.plain == "!" {
+        while try peekReserved() == .not {
             mark("!", tokenStart)
-            _ = try next()
+            skip()
             if dialect == .posix { break }
-            if case .word(let word) = try peek(), word.plain == "!" { differs = true }
+            if try peekReserved() == .not { differs = true }
         }
         var pipeline = ShellPipeline(commands: [try command()])
-        while case .symbol(let symbol) = try peek(), symbol == "|" || symbol == "|&" {
-            if symbol == "|&" { mark(symbol, tokenStart) }
-            _ = try next()
+        while let symbol = try peekSymbol(), symbol == .pipe || symbol == .pipeBoth {
+            if symbol == .pipeBoth { mark(symbol.rawValue, tokenStart) }
+            skip()
             try skipNewlines()
             pipeline.commands.append(try command())
         }
         return pipeline
     }
 
-    /// The words that are none where a command begins.
-    static let reserved: Set<String> = [
-        "!", "case", "do", "done", "elif", "else", "esac", "fi", "for", "if", "in", "then", "until", "while", "{", "}",
-    ]
-
     mutating func command() throws(ShellSyntaxError) -> ShellCommand {
         let start = tokenStart
-        let token = try peek()
+        let reserved = try peekReserved()
         if let ampersand = looseAmpersand {
             looseAmpersand = nil
             let simple = try self.simpleCommand()
@@ -127,49 +131,55 @@ struct ShellParser {
             mark("&", ampersand)
             return simple
         }
-        switch token {
-        case .symbol("("):
+        if let reserved { return try reservedCommand(reserved) }
+        switch try peek() {
+        case .word, .redirection, .number: return try simpleCommand()
+        case .symbol(.open):
             mark("( )", tokenStart)
             return try compound { (parser) throws(ShellSyntaxError) in
                 _ = try parser.next()
                 var value = ShellCompound(lists: [try parser.list()])
                 value.isSubshell = true
-                try parser.expect(symbol: ")")
+                try parser.expect(symbol: .close)
                 return value
             }
-        case .word(let word):
-            guard let keyword = word.plain else { return try simpleCommand() }
-            if dialect == .bash {
-                if ["function", "select", "in"].contains(keyword) { differs = true }
-                if keyword == "function" { return try bashFunction() }
-                if keyword == "select" { return try keywordCommand("for", written: keyword) }
-            }
-            guard Self.reserved.contains(keyword) else { return try simpleCommand() }
-            if dialect == .bash, keyword == "in" { return try simpleCommand() }
-            return try keywordCommand(keyword, written: keyword)
-        case .redirection, .number: return try simpleCommand()
-        default:
+        case let token:
             tokenStart = max(start, tokenStart)
             throw unexpected(token)
         }
     }
 
-    private mutating func keywordCommand(_ keyword: String, written: String) throws(ShellSyntaxError) -> ShellCommand {
-        mark(written, tokenStart)
+    private mutating func reservedCommand(_ word: ShellReservedWord) throws(ShellSyntaxError) -> ShellCommand {
+        switch word {
+        case .function, .select:
+            guard dialect == .bash else { return try simpleCommand() }
+            differs = true
+            return word == .function ? try bashFunction() : try keywordCommand(.for, written: word)
+        case .in where dialect == .bash:
+            differs = true
+            return try simpleCommand()
+        default: return try keywordCommand(word, written: word)
+        }
+    }
+
+    private mutating func keywordCommand(
+        _ keyword: ShellReservedWord, written: ShellReservedWord
+    ) throws(ShellSyntaxError) -> ShellCommand {
+        mark(written.rawValue, tokenStart)
         return try compound { (parser) throws(ShellSyntaxError) in
             switch keyword {
-            case "{":
+            case .open:
                 _ = try parser.next()
                 let value = ShellCompound(lists: [try parser.list()])
-                try parser.expect(word: "}")
+                try parser.expect(word: .close)
                 return value
-            case "if": return try parser.condition()
-            case "while", "until":
+            case .if: return try parser.condition()
+            case .while, .until:
                 _ = try parser.next()
                 let test = try parser.list()
                 return ShellCompound(lists: [test, try parser.loopBody()])
-            case "for": return try parser.forLoop()
-            case "case": return try parser.caseCommand()
+            case .for: return try parser.forLoop()
+            case .case: return try parser.caseCommand()
             default: throw parser.unexpected(try parser.peek())
             }
         }
@@ -189,32 +199,32 @@ struct ShellParser {
         var value = ShellCompound()
         _ = try next()
         value.lists.append(try list())
-        try expect(word: "then")
+        try expect(word: .then)
         value.lists.append(try list())
         while true {
             guard case .word(let word) = try peek() else { throw unexpected(try peek()) }
-            switch word.plain {
-            case "elif":
+            switch word.reserved {
+            case .elif:
                 _ = try next()
                 value.lists.append(try list())
-                try expect(word: "then")
+                try expect(word: .then)
                 value.lists.append(try list())
-            case "else":
+            case .else:
                 _ = try next()
                 value.lists.append(try list())
-                try expect(word: "fi")
+                try expect(word: .fi)
                 return value
             default:
-                try expect(word: "fi")
+                try expect(word: .fi)
                 return value
             }
         }
     }
 
     private mutating func loopBody() throws(ShellSyntaxError) -> ShellList {
-        try expect(word: "do")
+        try expect(word: .do)
         let body = try list()
-        try expect(word: "done")
+        try expect(word: .done)
         return body
     }
 
@@ -226,17 +236,17 @@ struct ShellParser {
         _ = try next()
         var value = ShellCompound(variable: variable)
         try skipNewlines()
-        if case .word(let word) = try peek(), word.plain == "in" {
+        if case .word(let word) = try peek(), word.reserved == .in {
             _ = try next()
             while case .word(let word) = try peek() {
                 value.words.append(word)
                 _ = try next()
             }
             switch try peek() {
-            case .newline, .symbol(";"): _ = try next()
+            case .newline, .symbol(.semicolon): _ = try next()
             case let token: throw unexpected(token)
             }
-        } else if case .symbol(";") = try peek() {
+        } else if case .symbol(.semicolon) = try peek() {
             _ = try next()
         }
         try skipNewlines()
@@ -250,26 +260,28 @@ struct ShellParser {
         _ = try next()
         var value = ShellCompound(words: [subject])
         try skipNewlines()
-        try expect(word: "in")
+        try expect(word: .in)
         while true {
             try skipNewlines()
-            if case .word(let word) = try peek(), word.plain == "esac" { break }
-            if case .symbol("(") = try peek() { _ = try next() }
+            if case .word(let word) = try peek(), word.reserved == .esac { break }
+            if case .symbol(.open) = try peek() { _ = try next() }
             while true {
                 guard case .word(let pattern) = try peek() else { throw unexpected(try peek()) }
                 value.words.append(pattern)
                 _ = try next()
-                guard case .symbol("|") = try peek() else { break }
+                guard case .symbol(.pipe) = try peek() else { break }
                 _ = try next()
             }
-            try expect(symbol: ")")
+            try expect(symbol: .close)
             value.lists.append(try list(mayBeEmpty: true))
-            guard case .symbol(let symbol) = try peek(), symbol == ";;" || symbol == ";&" || symbol == ";;&" else {
-                break
+            switch try peek() {
+            case .symbol(.caseEnd), .symbol(.caseThrough), .symbol(.caseNext): _ = try next()
+            default:
+                try expect(word: .esac)
+                return value
             }
-            _ = try next()
         }
-        try expect(word: "esac")
+        try expect(word: .esac)
         return value
     }
 }

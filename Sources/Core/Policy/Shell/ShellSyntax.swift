@@ -9,31 +9,26 @@ enum ShellDialect: Sendable, Hashable {
     case bash
 }
 
-/// Commands in order.
+/// Pipelines in order: whether `;`, `&&` or `||` stands between them makes no difference to what they may do.
 struct ShellList: Sendable {
-    var items: [ShellItem] = []
-}
-
-/// Pipelines joined by `&&` and `||`.
-struct ShellItem: Sendable {
-    var pipelines: [ShellPipeline]
-    /// Whether it ends with `&`.
-    var inBackground = false
+    var pipelines: [ShellPipeline] = []
 }
 
 /// Commands joined by `|`.
 struct ShellPipeline: Sendable {
     var commands: [ShellCommand]
+    /// Whether a `&` ends it, or those that `&&` and `||` join it to.
+    var inBackground = false
 }
 
 /// One command of a pipeline.
-indirect enum ShellCommand: Sendable {
+enum ShellCommand: Sendable {
     /// Assignments, words and redirections.
     case simple(ShellSimpleCommand)
     /// A group, subshell, loop, condition or `case`.
-    case compound(ShellCompound)
+    indirect case compound(ShellCompound)
     /// The definition of a function.
-    case function(name: String, body: ShellCommand)
+    indirect case function(name: String, body: ShellCommand)
 }
 
 /// A plain command.
@@ -90,20 +85,44 @@ struct ShellRedirection: Sendable {
 struct ShellWord: Sendable {
     var parts: [ShellWordPart]
     var position: Int
+    /// What it is where the grammar looks for a reserved word: those count without quotes only.
+    var reserved: ShellReservedWord?
 
-    /// The text of a word without quotes and expansions, as a reserved word must be written.
+    /// The text of a word without quotes and expansions.
     var plain: String? {
         guard parts.count == 1, case .text(let bytes, quoted: false) = parts[0] else { return nil }
         return String(decoding: bytes, as: UTF8.self)
     }
 }
 
+/// The words that are none where a command begins. The last two are words of bash.
+enum ShellReservedWord: String, Sendable, CaseIterable {
+    case not = "!"
+    case open = "{"
+    case close = "}"
+    case `case`, `do`, done, elif, `else`, esac, fi, `for`, `if`, `in`, then, until, `while`
+    case function, select
+
+    /// By up to eight bytes as one number.
+    private static let byKey = Dictionary(uniqueKeysWithValues: allCases.map { (key($0.rawValue.utf8), $0) })
+
+    private static func key(_ bytes: some Sequence<UInt8>) -> UInt64 { bytes.reduce(0) { $0 << 8 | UInt64($1) } }
+
+    /// Nil for any other word.
+    init?(_ parts: [ShellWordPart]) {
+        guard parts.count == 1, case .text(let bytes, quoted: false) = parts[0], bytes.count <= 8,
+            let word = Self.byKey[Self.key(bytes)], bytes.first != 0
+        else { return nil }
+        self = word
+    }
+}
+
 /// A run of a word.
-indirect enum ShellWordPart: Sendable {
+enum ShellWordPart: Sendable {
     /// Text; quoted when nothing in it is special.
     case text([UInt8], quoted: Bool)
     /// `$name` and `${name…}`.
-    case parameter(ShellParameter, quoted: Bool)
+    indirect case parameter(ShellParameter, quoted: Bool)
     /// `$( )` and back-quotes.
     case command(ShellList, quoted: Bool)
     /// `$(( ))`.

@@ -6,10 +6,10 @@ enum ShellVariables {
     /// The most values kept for a variable.
     private static let maximumValues = 16
 
+    private static let declarations: Set<String> = ["export", "local", "readonly", "declare", "typeset"]
+
     static func collect(_ list: ShellList, into variables: inout [String: [ShellArgument]]) {
-        for item in list.items {
-            for pipeline in item.pipelines { for command in pipeline.commands { collect(command, into: &variables) } }
-        }
+        for pipeline in list.pipelines { for command in pipeline.commands { collect(command, into: &variables) } }
     }
 
     private static func collect(_ command: ShellCommand, into variables: inout [String: [ShellArgument]]) {
@@ -18,9 +18,7 @@ enum ShellVariables {
             for assignment in simple.assignments {
                 add(ShellExpander.value(assignment.value), to: assignment.name, &variables)
             }
-            guard let name = simple.words.first?.plain,
-                ["export", "local", "readonly", "declare", "typeset"].contains(name)
-            else { return }
+            guard simple.words.count > 1, let name = simple.words[0].plain, declarations.contains(name) else { return }
             for word in simple.words.dropFirst() {
                 let argument = ShellExpander.value(word)
                 guard let equals = argument.pieces.firstIndex(of: .byte(UInt8(ascii: "="))) else { continue }

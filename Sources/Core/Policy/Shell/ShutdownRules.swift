@@ -3,9 +3,20 @@
 
 /// D2: what stops or restarts the host. D6: what signals all of its programs.
 enum ShutdownRules {
-    private static let programs: Set<String> = [
-        "shutdown", "reboot", "halt", "poweroff", "pm-suspend", "pm-hibernate", "pm-suspend-hybrid", "openrc-shutdown",
-        "fastboot", "fasthalt",
+    /// How a program's arguments say that it stops the host.
+    private enum Kind {
+        /// Whatever they are.
+        case always
+        case runLevel, kexec, manager, alarm, bus, signal
+    }
+
+    private static let kinds: [String: Kind] = [
+        "shutdown": .always, "reboot": .always, "halt": .always, "poweroff": .always, "pm-suspend": .always,
+        "pm-hibernate": .always, "pm-suspend-hybrid": .always, "openrc-shutdown": .always, "fastboot": .always,
+        "fasthalt": .always,
+        "init": .runLevel, "telinit": .runLevel, "kexec": .kexec, "systemctl": .manager, "loginctl": .manager,
+        "rtcwake": .alarm, "dbus-send": .bus, "busctl": .bus, "gdbus": .bus, "qdbus": .bus,
+        "kill": .signal, "killall5": .signal,
     ]
     private static let runLevels: Set<String> = ["0", "1", "6", "s", "S", "single", "emergency", "rescue"]
     private static let verbs: Set<String> = [
@@ -29,26 +40,26 @@ enum ShutdownRules {
         ])
 
     static func finding(_ name: String, _ arguments: ArraySlice<ShellArgument>, at position: Int?) -> ShellFinding? {
-        if programs.contains(name) { return refusal(name, position) }
-        switch name {
-        case "init", "telinit":
+        switch kinds[name] {
+        case .always: return refusal(name, position)
+        case .runLevel:
             let level = arguments.first { !$0.text.hasPrefix("-") }
             guard let level, runLevels.contains(level.text) || level.isDynamic else { return nil }
             return refusal("\(name) \(level.text)", position)
-        case "kexec":
+        case .kexec:
             let options = CommandOptions(arguments, OptionSpecification(), inOrder: false)
             return options.has("-e", "-f", "--exec", "--force") ? refusal("kexec", position) : nil
-        case "systemctl", "loginctl": return manager(name, arguments, position)
-        case "rtcwake":
+        case .manager: return manager(name, arguments, position)
+        case .alarm:
             let modes = CommandOptions(arguments, OptionSpecification(letters: "mst", long: ["mode"])).values([
                 "-m", "--mode",
             ])
             return modes.contains { ["off", "mem", "disk", "standby", "freeze"].contains($0.text) }
                 ? refusal("rtcwake", position) : nil
-        case "dbus-send", "busctl", "gdbus", "qdbus":
+        case .bus:
             return byBus(arguments) ? refusal("a call of the service manager", position) : nil
-        case "kill", "killall5": return signal(name, arguments, position)
-        default: return nil
+        case .signal: return signal(name, arguments, position)
+        case nil: return nil
         }
     }
 
