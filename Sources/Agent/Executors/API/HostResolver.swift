@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Core
-import Glibc
 
 /// Finds the addresses of a host's name.
 struct HostResolver: Sendable {
@@ -30,41 +29,21 @@ struct HostResolver: Sendable {
     }
 
     private static func ask(_ name: String) throws(DeployError) -> [IPAddress] {
-        var hints = addrinfo()
-        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-        var first: UnsafeMutablePointer<addrinfo>?
-        let status = getaddrinfo(name, nil, &hints, &first)
-        defer { if let first { freeaddrinfo(first) } }
-        guard status == 0 else {
-            let reason = gai_strerror(status).map { String(cString: $0) } ?? "error \(status)"
-            throw DeployError(.unreachable, "the address of \(name) was not found: \(reason)")
+        let found: [SocketAddressBytes]
+        do throws(NameService.Failure) {
+            found = try NameService.addresses(of: name)
+        } catch {
+            throw DeployError(.unreachable, "the address of \(name) was not found: \(error.reason)")
         }
         var addresses: [IPAddress] = []
-        var next = first
-        while let entry = next, addresses.count < most {
-            if let address = address(entry.pointee), !addresses.contains(address) { addresses.append(address) }
-            next = entry.pointee.ai_next
+        for address in found.lazy.compactMap(\.address) where !addresses.contains(address) {
+            guard addresses.count < most else { throw DeployError(.unreachable, "\(name) has over \(most) addresses") }
+            addresses.append(address)
         }
-        guard next == nil else { throw DeployError(.unreachable, "\(name) has over \(most) addresses") }
         guard !addresses.isEmpty else { throw DeployError(.unreachable, "\(name) has no address") }
         return addresses
     }
 
     /// The most addresses of one name: each is judged.
     private static let most = 256
-
-    private static func address(_ entry: addrinfo) -> IPAddress? {
-        guard let pointer = entry.ai_addr else { return nil }
-        switch entry.ai_family {
-        case AF_INET:
-            return pointer.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { address in
-                withUnsafeBytes(of: address.pointee.sin_addr) { IPAddress(bytes: Array($0)) }
-            }
-        case AF_INET6:
-            return pointer.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { address in
-                withUnsafeBytes(of: address.pointee.sin6_addr) { IPAddress(bytes: Array($0)) }
-            }
-        default: return nil
-        }
-    }
 }

@@ -85,11 +85,6 @@ final class MongoDialer: Sendable {
 
     // MARK: TCP
 
-    private struct Address: Sendable {
-        var family: Int32
-        var bytes: [UInt8]
-    }
-
     private func dial(_ name: String, _ port: UInt16) throws(CError) -> Int32 {
         var last = CError(stream: "it has no address")
         for address in try addresses(name, port) {
@@ -103,7 +98,7 @@ final class MongoDialer: Sendable {
         throw last
     }
 
-    private func dial(_ address: Address) throws(CError) -> Int32 {
+    private func dial(_ address: SocketAddressBytes) throws(CError) -> Int32 {
         let flags = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
         let descriptor = socket(address.family, flags, 0)
         guard descriptor >= 0 else { throw CError(stream: String(cString: strerror(errno))) }
@@ -139,11 +134,12 @@ final class MongoDialer: Sendable {
     }
 
     /// Looks a name up, on another thread: it may take longer than a task that is being stopped can wait.
-    private func addresses(_ name: String, _ port: UInt16) throws(CError) -> [Address] {
+    private func addresses(_ name: String, _ port: UInt16) throws(CError) -> [SocketAddressBytes] {
         let found = Lookup()
         let isDone = DispatchSemaphore(value: 0)
         DispatchQueue.global().async {
-            found.addresses.withLock { $0 = Self.lookUp(name, port) }
+            let addresses = (try? NameService.addresses(of: name, port: String(port))) ?? []
+            found.addresses.withLock { $0 = addresses }
             isDone.signal()
         }
         let deadline = ContinuousClock.now + timeout
@@ -157,25 +153,7 @@ final class MongoDialer: Sendable {
     }
 
     private final class Lookup: Sendable {
-        let addresses = Mutex<[Address]>([])
-    }
-
-    private static func lookUp(_ name: String, _ port: UInt16) -> [Address] {
-        var hints = addrinfo()
-        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-        var list: UnsafeMutablePointer<addrinfo>?
-        guard getaddrinfo(name, String(port), &hints, &list) == 0 else { return [] }
-        defer { freeaddrinfo(list) }
-        var addresses: [Address] = []
-        var next = list
-        while let entry = next {
-            if let address = entry.pointee.ai_addr {
-                let bytes = UnsafeRawBufferPointer(start: address, count: Int(entry.pointee.ai_addrlen))
-                addresses.append(Address(family: entry.pointee.ai_family, bytes: Array(bytes)))
-            }
-            next = entry.pointee.ai_next
-        }
-        return addresses
+        let addresses = Mutex<[SocketAddressBytes]>([])
     }
 }
 

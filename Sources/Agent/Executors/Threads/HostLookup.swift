@@ -24,27 +24,19 @@ enum HostLookup {
     }
 
     private static func resolve(_ host: String) throws(DeployError) -> [String] {
-        var hints = addrinfo()
-        hints.ai_family = AF_UNSPEC
-        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-        hints.ai_flags = AI_ADDRCONFIG
-        var list: UnsafeMutablePointer<addrinfo>?
-        let status = getaddrinfo(host, nil, &hints, &list)
-        guard status == 0 else {
-            let cause = gai_strerror(status).map { String(cString: $0) } ?? "unknown"
-            throw DeployError(.unreachable, "the name '\(host)' cannot be resolved: \(cause)")
+        let found: [SocketAddressBytes]
+        do throws(NameService.Failure) {
+            found = try NameService.addresses(of: host, usableOnly: true)
+        } catch {
+            throw DeployError(.unreachable, "the name '\(host)' cannot be resolved: \(error.reason)")
         }
-        defer { freeaddrinfo(list) }
         var addresses: [String] = []
-        var entry = list
-        while let info = entry?.pointee, addresses.count < 16 {
-            var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
-            let found = getnameinfo(
-                info.ai_addr, info.ai_addrlen, &text, socklen_t(text.count), nil, 0, NI_NUMERICHOST)
-            let address = text.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
-            if found == 0, !addresses.contains(address) { addresses.append(address) }
-            entry = info.ai_next
+        for text in found.lazy.compactMap(\.text) where !addresses.contains(text) && addresses.count < most {
+            addresses.append(text)
         }
         return addresses
     }
+
+    /// The most addresses that are tried.
+    private static let most = 16
 }
