@@ -159,18 +159,14 @@ final class PartFile {
     /// Adds bytes, taking from the buffer what was written. Throws `insufficient_storage` when the disk takes no more, or what
     /// the system says.
     func append(_ bytes: inout ByteBuffer) throws(DeployError) {
-        while bytes.readableBytes > 0 {
-            let at = offset
-            let written = bytes.withUnsafeReadableBytes { pointer -> Int in
-                let count = pwrite(descriptor, pointer.baseAddress, pointer.count, off_t(at))
-                if count > 0 { hasher.update(bufferPointer: UnsafeRawBufferPointer(rebasing: pointer[..<count])) }
-                return count
-            }
-            if written < 0, errno == EINTR { continue }
-            guard written > 0 else { throw HostFailure.make("write", finalName) }
-            bytes.moveReaderIndex(forwardBy: written)
-            offset += Int64(written)
+        let (written, code) = bytes.withUnsafeReadableBytes { bytes in
+            let (count, code) = PositionedWrite.bytes(bytes, to: descriptor, at: offset)
+            hasher.update(bufferPointer: UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+            return (count, code)
         }
+        bytes.moveReaderIndex(forwardBy: written)
+        offset += Int64(written)
+        guard code == 0 else { throw HostFailure.make("write", finalName, code: code) }
         if offset - flushed >= Self.writeback {
             _ = ck_start_writeback(descriptor, flushed, offset - flushed)
             flushed = offset

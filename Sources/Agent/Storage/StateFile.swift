@@ -37,36 +37,17 @@ final class StateFile: Sendable {
 
     /// Writes all of `bytes` at `offset`. After a failure the file may hold a part of them there.
     func write(_ bytes: ByteBuffer, at offset: Int) throws(DeployError) {
-        var done = 0
-        let total = bytes.readableBytes
-        while done < total {
-            let written = bytes.withUnsafeReadableBytes { pointer in
-                pwrite(descriptor, pointer.baseAddress?.advanced(by: done), total - done, off_t(offset + done))
-            }
-            if written < 0 {
-                if errno == EINTR { continue }
-                throw Self.failure("write", path)
-            }
-            done += written
+        let code = bytes.withUnsafeReadableBytes {
+            PositionedWrite.bytes($0, to: descriptor, at: Int64(offset)).code
         }
+        guard code == 0 else { throw Self.failure("write", path, code: code) }
     }
 
     /// Up to `length` bytes from `offset`; fewer at the end of the file. Throws what the system says.
     func read(at offset: Int, length: Int) throws(DeployError) -> ByteBuffer {
-        var buffer = ByteBufferAllocator().buffer(capacity: length)
-        while buffer.readableBytes < length {
-            let start = offset + buffer.readableBytes
-            let wanted = length - buffer.readableBytes
-            var failed: Int32?
-            let count = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: wanted) { pointer in
-                let count = pread(descriptor, pointer.baseAddress, wanted, off_t(start))
-                if count < 0 { failed = errno }
-                return max(0, count)
-            }
-            if let failed, failed != EINTR { throw Self.failure("read", path, code: failed) }
-            if count == 0, failed == nil { break }
+        try PositionedRead.bytes(of: descriptor, at: Int64(offset), length: length) {
+            Self.failure("read", path, code: $0)
         }
-        return buffer
     }
 
     /// Cuts the file to `size` bytes.

@@ -28,14 +28,8 @@ final class PartFile: Sendable {
 
     /// Writes all bytes at an offset. Throws `insufficient_storage` when the disk is full.
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(DeployError) {
-        var done = 0
-        while done < bytes.count {
-            let count = pwrite(
-                descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done, off_t(offset) + off_t(done))
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw FileFailure.make("write", "a file's content") }
-            done += count
-        }
+        let code = PositionedWrite.bytes(bytes, to: descriptor, at: offset).code
+        guard code == 0 else { throw FileFailure.make("write", "a file's content", code: code) }
     }
 
     /// Cuts it off behind an offset.

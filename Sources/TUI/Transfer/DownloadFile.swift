@@ -100,19 +100,8 @@ final class DownloadFile: DownloadSink {
 
     private func append(_ bytes: ByteBuffer) throws(DeployError) {
         let start = count
-        var code: Int32 = 0
-        bytes.withUnsafeReadableBytes { bytes in
-            var done = 0
-            while done < bytes.count {
-                let count = pwrite(
-                    descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done, off_t(start) + off_t(done))
-                if count < 0, errno == EINTR { continue }
-                guard count > 0 else {
-                    code = count < 0 ? errno : EIO
-                    return
-                }
-                done += count
-            }
+        let code = bytes.withUnsafeReadableBytes {
+            PositionedWrite.bytes($0, to: descriptor, at: start).code
         }
         guard code == 0 else { throw Self.failure(partPath, code) }
         state.withLock { state in
