@@ -142,8 +142,20 @@ enum ProtectedPaths {
         return components
     }
 
+    /// Whether a text is an absolute path in which nothing can be collapsed, as most that are written are.
+    private static func isCollapsed(_ text: String) -> Bool {
+        guard text.utf8.first == UInt8(ascii: "/"), text.utf8.count > 1 else { return false }
+        var previous: UInt8 = 0
+        for byte in text.utf8 {
+            if previous == UInt8(ascii: "/"), byte == UInt8(ascii: "/") || byte == UInt8(ascii: ".") { return false }
+            previous = byte
+        }
+        return previous != UInt8(ascii: "/")
+    }
+
     /// The path as text, collapsed; nil when some of it is not known.
     static func path(_ argument: ShellArgument, in directory: String?) -> String? {
+        if argument.isPlain, isCollapsed(argument.text) { return argument.text }
         guard let components = components(argument, in: directory) else { return nil }
         var result = ""
         for component in components {
@@ -157,6 +169,7 @@ enum ProtectedPaths {
     // What may not be written
 
     private static let diskPrefixes = ["sd", "vd", "xvd", "hd", "nvme", "mmcblk", "dm-", "md", "loop", "nbd", "sr"]
+    private static let deviceDirectories = ["mapper/", "disk/", "block/", "zvol/"]
     private static let memory: Set<String> = ["mem", "kmem", "port", "nvram"]
     private static let accounts: Set<String> = [
         "/etc/passwd", "/etc/shadow", "/etc/sudoers", "/etc/group", "/etc/gshadow", "/etc/master.passwd",
@@ -165,14 +178,13 @@ enum ProtectedPaths {
     /// Whether a collapsed path is a block device or the memory.
     static func isDevice(_ path: String) -> Bool {
         guard path.hasPrefix("/dev/") else { return false }
-        let name = path.dropFirst("/dev/".count)
-        if ["mapper/", "disk/", "block/", "zvol/"].contains(where: { name.hasPrefix($0) }) { return true }
-        if memory.contains(String(name)) { return true }
-        guard !name.contains("/") || name.hasPrefix("md/") else { return false }
+        let name = String(Substring(path.utf8.dropFirst("/dev/".utf8.count)))
+        if memory.contains(name) || deviceDirectories.contains(where: { name.hasPrefix($0) }) { return true }
+        guard !name.utf8.contains(UInt8(ascii: "/")) || name.hasPrefix("md/") else { return false }
         return diskPrefixes.contains { prefix in
-            guard name.hasPrefix(prefix), let next = name.dropFirst(prefix.count).first else { return false }
-            return prefix == "sr" || prefix == "md" || prefix == "nvme" || prefix == "loop"
-                ? "0123456789*?[/".contains(next) : true
+            guard name.hasPrefix(prefix), let next = name.utf8.dropFirst(prefix.utf8.count).first else { return false }
+            let isNumbered = prefix == "sr" || prefix == "md" || prefix == "nvme" || prefix == "loop"
+            return !isNumbered || (48...57).contains(next) || "*?[/".utf8.contains(next)
         }
     }
 
