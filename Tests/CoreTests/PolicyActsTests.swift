@@ -16,7 +16,8 @@ import Testing
         "systemctl exit", "systemctl -i reboot", "systemctl --force --force reboot", "systemctl -f poweroff",
         "systemctl reboot -f", "systemctl --no-wall reboot", "systemctl -H host reboot",
         "systemctl isolate poweroff.target", "systemctl isolate reboot.target", "systemctl isolate rescue.target",
-        "systemctl isolate emergency.target", "systemctl start reboot.target", "systemctl start poweroff.target",
+        "systemctl isolate emergency.target", "systemctl isolate rescue", "systemctl --no-block isolate reboot",
+        "systemctl start reboot.target", "systemctl start poweroff.target",
         "systemctl start halt.target", "systemctl start --no-block reboot.target",
         "systemctl start systemd-reboot.service", "systemctl start ctrl-alt-del.target",
         "systemctl isolate runlevel0.target", "systemctl isolate runlevel6.target", "loginctl poweroff",
@@ -73,7 +74,8 @@ import Testing
     static let signals: [String] = [
         "kill -1", "kill -9 -1", "kill -9 1", "kill -KILL 1", "kill -s KILL 1", "kill -s 9 -- -1", "kill -- -1",
         "kill -TERM -1", "kill 1", "killall5", "killall5 -9", "sudo kill -9 -1", "kill -9 100 1",
-        "kill --signal KILL 1", "/bin/kill -9 1", "kill -n 9 1",
+        "kill --signal KILL 1", "/bin/kill -9 1", "kill -n 9 1", "kill -9 1 -l",
+        "kill -s 0 -s 9 1", "kill -0 -s 9 1", "kill -9 01", "kill -9 +1", "kill -s 0 $X 1",
     ]
 
     @Test(arguments: signals) func `not every process is signalled`(command: String) {

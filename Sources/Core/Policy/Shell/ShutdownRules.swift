@@ -78,7 +78,10 @@ enum ShutdownRules {
         if verbs.contains(verb.text) { return refusal("\(name) \(verb.text)", position) }
         guard name == "systemctl", starters.contains(verb.text) else { return nil }
         for unit in operands.dropFirst() {
-            let name = unit.text
+            // `isolate` takes a name without an ending for a target.
+            let name =
+                verb.text == "isolate" && !unit.text.utf8.contains(UInt8(ascii: "."))
+                ? unit.text + ".target" : unit.text
             let isTarget = name.hasSuffix(".target") && targets.contains(String(name.dropLast(".target".count)))
             let isService =
                 name.hasPrefix("systemd-") && name.hasSuffix(".service")
@@ -103,24 +106,37 @@ enum ShutdownRules {
         if name == "killall5" { return ShellFinding("D6", "killall5 signals every program of the host", at: position) }
         var rest = arguments
         var mayBeSignal = true
-        var processes: [String] = []
+        /// Signal 0 only asks whether a process is there.
+        var asksOnly = false
+        var processes: [ShellArgument] = []
         while let argument = rest.popFirst() {
             let text = argument.text
-            if text == "-l" || text == "-L" || text == "--list" || text == "--table" { return nil }
+            if processes.isEmpty, ["-l", "-L", "--list", "--table"].contains(text) { return nil }
             if text == "--" {
-                processes += rest.map(\.text)
+                processes += rest
                 break
             }
             if mayBeSignal, text.hasPrefix("-"), text.count > 1 {
-                if ["-s", "-n", "--signal", "-q", "--queue"].contains(text) { _ = rest.popFirst() }
+                if ["-s", "-n", "--signal", "-q", "--queue"].contains(text) {
+                    let value = rest.popFirst()?.text
+                    if !text.hasSuffix("q"), text != "--queue" { asksOnly = value == "0" }
+                } else if text == "-0" {
+                    asksOnly = true
+                }
                 // What follows the signal is a process, also when it is negative.
                 if !text.hasPrefix("--") { mayBeSignal = false }
-                if text == "-1", rest.isEmpty { processes.append(text) }
+                if text == "-1", rest.isEmpty { processes.append(argument) }
                 continue
             }
-            processes.append(text)
+            processes.append(argument)
         }
-        guard processes.contains("1") || processes.contains("-1") else { return nil }
+        // Another signal may still follow, as in `kill -s 0 -s 9 1`.
+        if asksOnly, processes.allSatisfy({ !$0.isDynamic && !$0.text.hasPrefix("-") }) { return nil }
+        let reachesAll = processes.contains { process in
+            let digits = process.text.filter { $0 != " " && $0 != "\t" }
+            return Int(digits) == 1 || Int(digits) == -1
+        }
+        guard reachesAll else { return nil }
         return ShellFinding("D6", "it signals process 1 or every process of the host", at: position)
     }
 }
