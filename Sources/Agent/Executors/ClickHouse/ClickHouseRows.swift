@@ -93,6 +93,9 @@ struct ClickHouseRows {
         return exception
     }
 
+    /// What follows is not read: ends what is written with the rows that came.
+    mutating func cut() { finish() }
+
     /// Whether there was no result, not even one without rows.
     var isEmpty: Bool { types.isEmpty }
 

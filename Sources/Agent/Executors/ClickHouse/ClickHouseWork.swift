@@ -123,6 +123,9 @@ final class ClickHouseWork: Sendable {
         return answer
     }
 
+    /// Whether what the server still sends is let go of: one that waits for us to read cannot stop.
+    private var isStopped: Bool { running.withLock { $0.isStopped } }
+
     private func rows(
         _ response: HTTPClientResponse, _ statement: SQLStatement, _ tag: String?
     ) async throws(DeployError) -> Answer {
@@ -134,11 +137,22 @@ final class ClickHouseWork: Sendable {
         do throws(DeployError) {
             if running.withLock({ $0.query?.number ?? 1 }) > 1 { rows.remark("") }
             var iterator = response.body.makeAsyncIterator()
+            var unread: ClickHouseRaw?
             while let part = try await source.server.next(&iterator) {
-                try rows.take(part)
-                await rows.send()
+                if unread == nil, isStopped { unread = ClickHouseRaw(tag: tag) }
+                if unread == nil {
+                    try rows.take(part)
+                    await rows.send()
+                } else {
+                    unread?.take(part)
+                }
             }
-            answer.exception = try rows.end()
+            if let unread {
+                rows.cut()
+                answer.exception = unread.exception
+            } else {
+                answer.exception = try rows.end()
+            }
         } catch {
             // A server that has failed may end its answer in the middle.
             answer.exception = try? rows.end()
@@ -160,7 +174,7 @@ final class ClickHouseWork: Sendable {
             var iterator = response.body.makeAsyncIterator()
             while let part = try await source.server.next(&iterator) {
                 raw.take(part)
-                await output.send(part)
+                if !isStopped { await output.send(part) }
             }
         } catch {
             guard let exception = raw.exception else { throw error }
