@@ -36,7 +36,7 @@ def told(site):
         link.send("agent_register", {"hostname": "h", "executors": ["shell", "mysql"],
                                      "executor_details": [{"type": "mysql", "datasources": [SECRET]}]})
         link.expect("agent_status")
-    until(lambda: site.admin.get("/agents/spare")["status"] == "offline", 10, "the agent is gone")
+    until(lambda: site.admin.get("/agents/spare")["status"] == "offline", 30, "the agent is gone")
     assert SECRET in str(site.admin.get("/executors"))
 
 

@@ -124,11 +124,11 @@ def test_the_cloud_is_told_the_policy_and_each_change(own_site):
     assert told(own_site)["policy_mode"] == "no-injection"
     agent.set_policy("mode: whitelist\n")
     # Without a task: the next heartbeat looks at the file.
-    until(lambda: told(own_site)["policy_mode"] == "whitelist", 20, "the change is told")
+    until(lambda: told(own_site)["policy_mode"] == "whitelist", 30, "the change is told")
     # SIGHUP does not end it.
     agent.set_policy("mode: audit\n")
     agent.signal(signal.SIGHUP)
-    until(lambda: told(own_site)["policy_mode"] == "audit", 20, "the change is told")
+    until(lambda: told(own_site)["policy_mode"] == "audit", 30, "the change is told")
     assert agent.running
 
 

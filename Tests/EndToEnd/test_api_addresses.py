@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from harness.backends.server import free_port
 from harness.backends.web import Names, Web
 from harness.certificates import Authority, name
 from harness.work import perform
@@ -68,7 +69,7 @@ def test_wrong_settings_keep_the_agent_from_starting(site):
                            ({"ca-file": "/no/such.pem"}, "executors.api.ca-file"), ({"max-body": "9TiB"}, "executors.api.max-body"),
                            ({"proxy": "http://x"}, "executors.api.proxy is not a setting")]:
         agent = site.agent("wrong-1", wait=False, executors={"api": settings}, token="x")
-        assert agent.process.wait(20) != 0 and text in agent.log.read_text(), agent.log.read_text()[-500:]
+        assert agent.process.wait(60) != 0 and text in agent.log.read_text(), agent.log.read_text()[-500:]
 
 
 # A name server that lies
@@ -95,10 +96,11 @@ def authority():
 def lied_to(site, names, authority, tmp_path_factory):
     """An agent whose name server is ours, which may reach 127.0.0.5 and 127.0.0.6."""
     directory = tmp_path_factory.mktemp("resolver")
-    (directory / "resolv.conf").write_text("nameserver 127.0.0.153\noptions timeout:1 attempts:2\n")
+    # One attempt: a question that is asked again because the answer took its time would be counted twice.
+    (directory / "resolv.conf").write_text("nameserver 127.0.0.153\noptions timeout:10 attempts:1\n")
     (directory / "ca.pem").write_text(authority.pem())
     agent = site.agent("lied-1", wait=False, executors={
-        "api": {"allow": ["127.0.0.5", "127.0.0.6"], "ca-file": str(directory / "ca.pem"), "connect-timeout": "3s"}})
+        "api": {"allow": ["127.0.0.5", "127.0.0.6"], "ca-file": str(directory / "ca.pem"), "connect-timeout": "5s"}})
     agent.stop()
     script = f'mount --bind {directory}/resolv.conf /etc/resolv.conf && exec "$@"'
     agent.arguments = ["unshare", "--mount", "sh", "-c", script, "sh", *agent.arguments]
@@ -108,8 +110,8 @@ def lied_to(site, names, authority, tmp_path_factory):
 
 
 def two_webs():
-    first = Web(address="127.0.0.5", label="first")
-    return first, Web(address="127.0.0.1", port=first.port, label="closed")
+    port = free_port()
+    return Web(address="127.0.0.5", port=port, label="first"), Web(address="127.0.0.1", port=port, label="closed")
 
 
 @needs_root
@@ -180,7 +182,7 @@ def test_a_name_that_nobody_knows(lied_to, names):
 @needs_root
 def test_a_name_server_that_says_nothing_is_not_waited_for(lied_to, names):
     names.silent.add("slow.test")
-    done = lied_to("GET http://slow.test/", timeout=0.5, grace=30)
+    done = lied_to("GET http://slow.test/", timeout=2, grace=30)
     assert done.state == "timed_out" and ("slow.test", A) in names.asked
     done = lied_to("GET http://slow.test/")
     assert done.error["code"] == "unreachable" and "the address of slow.test was not found" in done.error["message"]

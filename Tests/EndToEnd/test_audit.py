@@ -143,7 +143,8 @@ def test_the_agents_own_refusal_is_on_its_record(own_site):
     assert line["command"] == "echo no" and line["verdict"] == "deny" and line["result"] == "policy_denied"
     agent.set_policy("mode: blacklist-default\n")
     assert own_site.operator("run", "-a", "demo-1", "--", "echo yes").stdout == b"yes\n"
-    assert next(line for line in lines(agent) if line["action"] == "policy.changed")["detail"]["mode"] == "blacklist-default"
+    changed = until(lambda: [line for line in lines(agent) if line["action"] == "policy.changed"], 30, "the change is on record")
+    assert changed[0]["detail"]["mode"] == "blacklist-default"
 
 
 def test_values_of_variables_and_standard_input_are_never_on_record(own_site):
@@ -238,7 +239,7 @@ def test_the_key_of_the_cloud_is_replaced(busy):
     found, status = verify(busy.operator)
     assert status == 9 and {line.split()[1] for line in found} == {"checkpoint"}, found
     assert rows(busy.cloud, "audit.alarm")
-    assert until(lambda: [line for line in lines(busy.agents["demo-1"]) if line["action"] == "audit.alarm"], 20, "the alarm")
+    assert until(lambda: [line for line in lines(busy.agents["demo-1"]) if line["action"] == "audit.alarm"], 30, "the alarm")
 
 
 AGENT = [
@@ -273,6 +274,7 @@ def test_the_end_of_the_agents_audit_is_cut_off(busy):
     kept = [line for line in points.read_text().splitlines() if json.loads(line)["seq"] <= len(texts) - 4]
     points.write_text("".join(line + "\n" for line in kept))
     assert offline("tiangong-agent", agent.data)[1] == 0, "alone it cannot know"
+    busy.wait_offline("demo-1")
     agent.start()
     busy.wait_online("demo-1")
     found, status = verify(busy.operator)
@@ -293,6 +295,7 @@ def test_the_agent_is_stamped_anew(busy):
     path.write_text("".join(text_of(record) + "\n" for record in records))
     (agent.data / "audit" / "checkpoints.jsonl").unlink()
     assert offline("tiangong-agent", agent.data)[1] == 0, "alone it cannot know"
+    busy.wait_offline("demo-1")
     agent.start()
     busy.wait_online("demo-1")
     found, status = verify(busy.operator)
@@ -306,6 +309,7 @@ def test_a_torn_end_is_mended_with_a_note(busy):
     with path.open("a") as file:
         file.write('{"action":"task.st')
     assert offline("tiangong-agent", agent.data)[1] == 9
+    busy.wait_offline("demo-1")
     agent.start()
     busy.wait_online("demo-1")
     assert next(line for line in lines(agent) if line["action"] == "audit.repair")["detail"]["problem"].startswith("a torn line")
@@ -333,6 +337,7 @@ def test_an_agent_that_cannot_write_its_audit_refuses_tasks(own_site, tmp_path):
     directory.write_text("in the way")
     refused()
     agent.stop()  # and so it is after a restart
+    own_site.wait_offline("demo-1")
     agent.start()
     own_site.wait_online("demo-1")
     refused()
@@ -465,21 +470,25 @@ def test_replay_plays_what_was_recorded_and_runs_nothing(own_site, tmp_path):
     command = f"echo x >> {starts}; echo one; sleep 1.5; printf 'tw\\033]52;c;AAAA\\007o\\n' >&2; sleep 1; echo 天工"
     run = operator.detach("-a", "demo-1", "--", command)
     task = operator.ended(run)[0]["id"]
+    # From the first to the last output, as it was recorded: on a busy machine a little less, or more, than it slept.
+    span = own_site.cloud.query("SELECT max(at) - min(at) FROM log_chunks WHERE task_id = ?", task)[0][0] / 1000
+    assert span > 1.5
     began = time.monotonic()
     done = operator("audit", "replay", task)
-    assert time.monotonic() - began >= 2.4
+    took = time.monotonic() - began
+    assert took >= span - 0.1
     assert done.stdout == "one\n天工\n".encode()
-    began = time.monotonic()
-    assert operator("audit", "replay", task, "--speed", "0").stdout == done.stdout
-    assert operator("audit", "replay", task, "--idle-limit", "100ms").stdout == done.stdout
-    assert time.monotonic() - began < 2.4
+    for faster in (["--speed", "0"], ["--idle-limit", "100ms"]):
+        began = time.monotonic()
+        assert operator("audit", "replay", task, *faster).stdout == done.stdout
+        assert time.monotonic() - began < took
     assert starts.read_text() == "x\n"
     file = tmp_path / "task.cast"
     assert operator("audit", "replay", task, "--asciicast", str(file), "--idle-limit", "2s").returncode == 0
     header, *events = [json.loads(line) for line in file.read_text().splitlines()]
     assert header["version"] == 2 and header["width"] > 0 and header["idle_time_limit"] == 2 and "demo-1" in header["title"]
     times = [event[0] for event in events]
-    assert times == sorted(times) and times[-1] - times[0] >= 2.4 and {event[1] for event in events} == {"o"}
+    assert times == sorted(times) and times[-1] - times[0] >= span - 0.1 and {event[1] for event in events} == {"o"}
     text = "".join(event[2] for event in events)
     assert text == "one\r\ntwo\r\n天工\r\n"
     assert operator("audit", "replay", "nothing0").returncode == 6

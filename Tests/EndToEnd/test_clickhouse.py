@@ -228,29 +228,32 @@ def test_no_password_is_left_anywhere(site, agent, run, server):
 # Ends
 
 def test_cancel_stops_the_query_on_the_server(work, server):
-    task = work("SELECT 1; SELECT count() FROM system.numbers")
-    until(lambda: any(id.endswith("-2") for id in server.queries()), 20, "the query runs")
+    task = work("SELECT 1; SELECT count() FROM system.numbers", spec={"grace": 120})
+    until(lambda: any(id.endswith("-2") for id in server.queries()), 60, "the query runs")
     began = time.monotonic()
     task.cancel()
     done = task.ended()
-    assert done.state == "canceled" and time.monotonic() - began < 8, done
-    assert server.queries() == [] and done.result["failed_statement"]["number"] == 2
+    assert done.state == "canceled" and time.monotonic() - began < 30, done
+    until(lambda: server.queries() == [], 30, "the query has ended")
+    assert done.result["failed_statement"]["number"] == 2
 
 
 def test_cancel_while_rows_stream(work, server):
-    task = work("SELECT number FROM system.numbers", max_rows=10**12, spec={"log_limit": 1 << 40})
+    """What the server still sends is let go of: while it waits for somebody to read, it does not stop."""
+    task = work("SELECT number FROM system.numbers", max_rows=10**12, spec={"log_limit": 1 << 40, "grace": 5})
     task.keeps = False
     while task.bytes < 300_000:
         assert task.step() is None
     task.cancel()
-    assert task.ended().state == "canceled"
-    until(lambda: server.queries() == [], 10, "the query has ended")
+    done = task.ended()
+    assert done.state == "canceled" and "may go on" not in done.result["failed_statement"]["message"], done
+    until(lambda: server.queries() == [], 30, "the query has ended")
 
 
 def test_the_time_limit_stops_the_query(work, server):
     done = work("SELECT count() FROM system.numbers", "reader", spec={"timeout": 0.5}).ended()
     assert done.state == "timed_out", done
-    until(lambda: server.queries() == [], 10, "the query has ended")
+    until(lambda: server.queries() == [], 30, "the query has ended")
 
 
 def test_a_long_query_tells_how_far_it_is(work):
@@ -263,7 +266,7 @@ def test_a_long_query_tells_how_far_it_is(work):
 
 def test_cancel_while_the_server_hangs_ends_within_the_grace(work, server):
     task = work("SELECT count() FROM system.numbers", spec={"grace": 2})
-    until(server.queries, 20, "the query runs")
+    until(server.queries, 60, "the query runs")
     os.kill(server.process.pid, signal.SIGSTOP)
     try:
         began = time.monotonic()
@@ -274,19 +277,19 @@ def test_cancel_while_the_server_hangs_ends_within_the_grace(work, server):
     finally:
         os.kill(server.process.pid, signal.SIGCONT)
     server.sql("KILL QUERY WHERE query_id LIKE 'tiangong-%' SYNC")
-    until(lambda: server.queries() == [], 20, "the query has ended")
+    until(lambda: server.queries() == [], 30, "the query has ended")
 
 
 def test_cancel_while_connecting(work):
-    task = work("SELECT 1", "silent")
+    task = work("SELECT 1", "silent", spec={"grace": 120})
     began = time.monotonic()
     task.cancel()
-    assert task.ended().state == "canceled" and time.monotonic() - began < 5
+    assert task.ended().state == "canceled" and time.monotonic() - began < 30
 
 
 def test_a_restart_during_a_query_fails_the_task_and_no_later_one(work, run, server):
     task = work("SELECT count() FROM system.numbers")
-    until(server.queries, 20, "the query runs")
+    until(server.queries, 60, "the query runs")
     server.restart(kill=True)
     done = task.ended()
     assert done.state == "failed" and done.error["code"] == "unavailable", done
@@ -297,10 +300,10 @@ def test_a_restart_during_a_query_fails_the_task_and_no_later_one(work, run, ser
 def test_connections_are_used_again_and_closed_when_idle(run, server):
     def open_connections():
         return int(server.client("SELECT value FROM system.metrics WHERE metric = 'HTTPConnection'"))
-    until(lambda: open_connections() == 0, 10, "all connections are closed")
+    until(lambda: open_connections() == 0, 30, "all connections are closed")
     assert run("SELECT 1; SELECT 2; SELECT 3").state == "succeeded"
     assert open_connections() <= 1
-    until(lambda: open_connections() == 0, 10, "the connection is closed")
+    until(lambda: open_connections() == 0, 30, "the connection is closed")
 
 
 def test_a_million_rows_do_not_fill_the_agents_memory(work, agent):

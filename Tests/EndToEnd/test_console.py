@@ -44,10 +44,9 @@ def test_agents_appear_and_disappear(site, screens, columns, rows):
     screen.shows("demo-1", "online", "live")
     name = f"late-{columns}"
     agent = site.agent(name)
-    row = next(line for line in screen.shows(name, "online").splitlines() if name in line)
-    assert "online" in row
+    until(lambda: any(name in line and "+ online" in line for line in screen.text().splitlines()), 30, f"{name} is online")
     agent.stop()
-    until(lambda: any(name in line and "offline" in line for line in screen.text().splitlines()), 15, f"{name} is offline")
+    until(lambda: any(name in line and "offline" in line for line in screen.text().splitlines()), 30, f"{name} is offline")
     assert max(map(len, screen.text().splitlines())) <= columns
     screen.keys("Q")
     screen.shows("ready>")
@@ -72,8 +71,8 @@ def test_a_task_is_composed_and_watched(site, screens, operator, columns, rows):
     screen.keys("C-r")
     screen.shows("[2 Review]", "echo begun")
     screen.keys("Tab", "Enter")
-    until(lambda: operator.lines("task", "list", "--limit", "1") != before, 10, "the task is made")
-    screen.shows("demo-1", "succeeded", seconds=20)
+    until(lambda: operator.lines("task", "list", "--limit", "1") != before, 30, "the task is made")
+    screen.shows("demo-1", "succeeded", seconds=30)
     screen.keys("l")
     screen.shows("the end", "300")
     screen.keys("g", "g")
@@ -134,7 +133,7 @@ def test_cloud_stops_and_starts_again(own_site, screens):
     screen.shell("tiangong")
     screen.shows("demo-1", "online", "live")
     assert own_site.cloud.stop() == 0
-    away = screen.lacks("live", seconds=20)
+    away = screen.lacks("live")
     assert "demo-1" in away, "what was known stays on the screen"
     own_site.cloud.start()
     screen.shows("live", "demo-1", "online", seconds=60)
@@ -232,7 +231,7 @@ def test_a_file_is_uploaded_and_watched(site, screens, operator, tmp_path, colum
     proxy = Proxy(site.cloud.port)
     proxy.bytes_per_second = 1_500_000
     path = tmp_path / f"release-{columns}.bin"
-    path.write_bytes(os.urandom(9_000_000))
+    path.write_bytes(os.urandom(24_000_000))
     (tmp_path / f"second-{columns}.conf").write_text("small")
     screen = screens(columns, rows)
     try:
@@ -265,7 +264,7 @@ def test_a_file_is_uploaded_and_watched(site, screens, operator, tmp_path, colum
         proxy.bytes_per_second = None
         until(lambda: len(operator.lines("file", "list", "--name", f"second-{columns}.conf")) == 1, 60, "both are there")
         file, = operator.lines("file", "list", "--name", path.name)
-        assert file["size"] == 9_000_000
+        assert file["size"] == 24_000_000
         screen.shows(path.name, f"second-{columns}.conf")
         screen.lacks("Uploads of this console")
         screen.keys("x")

@@ -61,7 +61,7 @@ class Scene:
             self.done_a = self.task("a")
             a.expect("task_create")
             a.send("task_complete", {"task_id": self.done_a, "status": "success", "exit_code": 0})
-            until(lambda: self.state(self.done_a)["state"] == "succeeded", 10)
+            until(lambda: self.state(self.done_a)["state"] == "succeeded", 30)
         self.site.wait_offline("a")
 
     def task(self, agent, command="uptime"):
@@ -86,6 +86,8 @@ class Scene:
 
     def prepare(self):
         """A task that waits for agent A, and one that was canceled before it was delivered."""
+        # To the link of the row before, which may just be ending, they would be delivered.
+        until(lambda: self.cloud.query("SELECT status FROM agents WHERE name = 'a'") == [("offline",)], 30, "agent A is gone")
         self.queued_a = self.task("a")
         self.site.operator("task", "cancel", self.queued_a)
         self.run_a = self.task("a")
@@ -277,15 +279,15 @@ def check(scene, invariant, descriptors):
     if name == "token_not_in_logs":
         assert "token=abc" not in scene.cloud.log.read_text()
     elif name == "line_stored_exactly_once":
-        until(lambda: scene.output(scene.run_a).count(text.encode()) == 1, 10)
+        until(lambda: scene.output(scene.run_a).count(text.encode()) == 1, 30)
     elif name == "line_absent":
         assert text.encode() not in scene.output(scene.run_a)
     elif name == "environment_unchanged":
         assert scene.site.operator.agent("a")["environment"] == "default"
     elif name == "fd_count_stable":
-        until(lambda: scene.cloud.descriptors() <= descriptors + 10, 20, "descriptors are back")
+        until(lambda: scene.cloud.descriptors() <= descriptors + 10, 30, "descriptors are back")
     elif name == "audit_entry":
-        until(lambda: scene.cloud.query("SELECT count(*) FROM audit WHERE agent = 'a' AND verdict = 'deny'")[0][0], 10)
+        until(lambda: scene.cloud.query("SELECT count(*) FROM audit WHERE agent = 'a' AND verdict = 'deny'")[0][0], 30)
     elif name in ("no_task_created", "agent_B_receives_nothing"):
         with pytest.raises(TimeoutError):
             scene.b.expect("task_create", 0.3)

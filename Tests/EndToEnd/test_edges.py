@@ -11,6 +11,7 @@ import struct
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -127,23 +128,22 @@ class TestConnections:
         with limited(tmp_path, unauthenticated=20, unauthenticated_per_address=4) as site:
             token = site.cloud.token("operator", "otto")
             signed_in = [wire.Link(site.cloud, "/ws/operator", token) for _ in range(6)]
-            silent = [socket.create_connection(("127.0.0.1", site.cloud.port), timeout=10) for _ in range(4)]
+            silent = [socket.create_connection(("127.0.0.1", site.cloud.port), timeout=30) for _ in range(4)]
             assert silent[3].getsockname()
-            one_more = socket.create_connection(("127.0.0.1", site.cloud.port), timeout=10)
+            one_more = socket.create_connection(("127.0.0.1", site.cloud.port), timeout=30)
             assert one_more.recv(1) == b"", "ended at once"
             for link in signed_in:
                 assert link.ask("server_info")["data"]["actor"] == "otto"
             for connection in silent:
                 connection.close()
-            until(lambda: wire.refusal(site.cloud, "/healthz") != "", 5)
-            until(lambda: site.operator("agent", "list").returncode == 0, 10, "there is room again")
+            until(lambda: site.operator("agent", "list").returncode == 0, 30, "there is room again")
             for link in signed_in:
                 link.close()
 
     def test_all_addresses_together(self, tmp_path):
         with limited(tmp_path, unauthenticated=5, unauthenticated_per_address=4) as site:
             def from_address(host):
-                return socket.create_connection(("127.0.0.1", site.cloud.port), timeout=10, source_address=(host, 0))
+                return socket.create_connection(("127.0.0.1", site.cloud.port), timeout=30, source_address=(host, 0))
             silent = [from_address("127.0.0.2") for _ in range(4)] + [from_address("127.0.0.3")]
             assert from_address("127.0.0.4").recv(1) == b""
             for connection in silent:
@@ -157,7 +157,7 @@ class TestConnections:
             assert code == 429 and int(headers["Retry-After"]) >= 1
             assert refused(site.cloud, "/ws/operator", other) is None
             links.pop().close()
-            until(lambda: refused(site.cloud, "/ws/operator", token) is None, 10, "there is room again")
+            until(lambda: refused(site.cloud, "/ws/operator", token) is None, 30, "there is room again")
             for link in links:
                 link.close()
 
@@ -186,12 +186,14 @@ class TestSignIns:
     def test_requests_have_a_rate(self, tmp_path, limit):
         with limited(tmp_path, **{limit: 3}) as site:
             token = site.cloud.token("operator", "otto")
-            answers = [refused(site.cloud, "/ws/operator", token) for _ in range(40)]
+            # Several at a time, so that they come faster than the rate also while the machine is busy.
+            with ThreadPoolExecutor(8) as pool:
+                answers = list(pool.map(lambda _: refused(site.cloud, "/ws/operator", token), range(40)))
             accepted = [item for item in answers if item is None]
             limited_ones = [item for item in answers if item and item[0] == 429]
             assert len(accepted) >= 12 and limited_ones and len(accepted) + len(limited_ones) == 40
             assert all(int(headers["Retry-After"]) >= 1 for _, headers in limited_ones)
-            until(lambda: refused(site.cloud, "/ws/operator", token) is None, 10, "it is let in again")
+            until(lambda: refused(site.cloud, "/ws/operator", token) is None, 30, "it is let in again")
 
 
 def masked(opcode, payload=b"", fin=True, rsv=0, mask=True, length=None):
@@ -256,7 +258,7 @@ def test_frames(site, framing, frames, codes, slices):
             for start in range(0, len(data), slices or len(data)):
                 tls.sendall(data[start:start + (slices or len(data))])
         buffer = buffer.split(b"\r\n\r\n", 1)[1]
-        tls.settimeout(15)
+        tls.settimeout(30)
         with contextlib.suppress(ConnectionError, ssl.SSLError):
             while part := tls.recv(65536):
                 buffer += part
@@ -298,7 +300,7 @@ def test_a_reconnect_storm_leaves_nothing_behind(site, full):
             link.close()
         else:
             link.socket.shutdown(socket.SHUT_RDWR)
-    until(lambda: site.cloud.descriptors() <= before + 2, 30, "all descriptors are closed", every=0.5)
+    until(lambda: site.cloud.descriptors() <= before + 2, 60, "all descriptors are closed", every=0.5)
     assert site.cloud.memory() - memory < 32 << 20
     assert site.cloud.running
 
@@ -316,7 +318,7 @@ def test_an_agent_that_stops_reading_is_ended(site):
                 "selector": {"agents": ["staller"]},
                 "spec": {"type": "shell", "command": "cat", "params": {"stdin": big}}})
             assert reply["type"] != "error", reply["data"]
-    until(lambda: not site.operator.online("staller"), 40, "the link is ended", every=0.5)
+    until(lambda: not site.operator.online("staller"), 90, "the link is ended", every=0.5)
     assert site.cloud.memory() - memory < 64 << 20
     assert "1013" in [line for line in site.cloud.log.read_text().splitlines() if "agent gone" in line and "staller" in line][-1]
     with contextlib.suppress(Exception):
@@ -328,5 +330,5 @@ def test_settings_are_checked(tmp_path):
                         ("TIANGONG_AGENTS_CLIENT_CERTIFICATES", "maybe"), ("TIANGONG_TLS_LIFETIME", "1s"),
                         ("TIANGONG_TLS_CERTIFICATE", "/x.pem"), ("TIANGONG_AGENTS_CERTIFICATE_LIFETIME", "10y")]:
         done = subprocess.run([BIN / "tiangong-cloud", "serve", "--data-dir", tmp_path / "d"], capture_output=True, text=True,
-                              env={"PATH": "/usr/bin", "HOME": str(tmp_path), name: value}, timeout=20)
+                              env={"PATH": "/usr/bin", "HOME": str(tmp_path), name: value}, timeout=30)
         assert done.returncode == 2 and done.stderr.startswith("tiangong-cloud: "), (name, done.stderr)

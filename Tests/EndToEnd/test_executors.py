@@ -305,7 +305,7 @@ def test_a_form_is_made_of_the_type(site, operator, db, tmp_path):
         screen.shows("[2 Review]", "mysql: SELECT id", "FROM orders", "datasource orders", "allowed on all 1")
         before = len(db.tasks)
         screen.keys("Tab", "Enter")
-        until(lambda: len(db.tasks) > before, 10, "the task reaches the agent")
+        until(lambda: len(db.tasks) > before, 30, "the task reaches the agent")
         assert db.tasks[-1]["command"] == "SELECT id\nFROM orders"
         assert db.tasks[-1]["params"] == {"datasource": "orders", "format": "jsonl"}
         screen.shows('{"id":1')

@@ -20,7 +20,7 @@ from harness import wire
 from harness.hostile import Tty
 from harness.programs import BIN, Operator
 from harness.proxy import Proxy
-from harness.stored import size_of, uploading
+from harness.stored import uploading
 from harness.waiting import until
 
 
@@ -116,7 +116,7 @@ def test_a_pipe_by_name(operator, tmp_path):
     os.mkfifo(pipe)
     writer = subprocess.Popen(["sh", "-c", f"seq 1 100000 > {pipe}"])
     file, = stored(operator, pipe)
-    assert writer.wait(10) == 0
+    assert writer.wait(30) == 0
     assert content(operator, file["id"]).split()[-1] == b"100000"
 
 
@@ -207,16 +207,14 @@ def test_a_download_over_a_link_that_breaks(site, operator, large, tmp_path):
     file, data = large
     proxy = Proxy(site.cloud.port)
     proxy.bytes_per_second = 4_000_000
+    # However fast it is, no connection brings more than this.
+    proxy.cut_after = 2_500_000
     try:
         target = tmp_path / "copy"
         process = operator.popen("file", "get", file["id"], "--to", str(target), "--server", proxy.url)
-        part = tmp_path / "copy.part"
-        for least in (1_500_000, 3_500_000):
-            until(lambda: size_of(part) > least, 30, "some of it is there", every=0.01)
-            proxy.cut()
-            proxy.mend()
         assert process.wait(60) == 0, process.stderr.read()
         notes = process.stderr.read()
+        assert proxy.cuts >= 2
         assert b"waiting" in notes and b"going on" in notes and b"%" not in notes
         assert target.read_bytes() == data
     finally:
@@ -241,15 +239,14 @@ def test_an_upload_goes_on_after_its_link_was_cut(own_site, proxy, tmp_path):
     data = noise(12_000_000, 3)
     path = make(tmp_path, "cut.bin", data)
     proxy.bytes_per_second = 4_000_000
+    # However fast it is, no connection brings more than this.
+    proxy.cut_after = 3_500_000
     process = own_site.operator.popen("file", "put", str(path), "-o", "table", "--server", proxy.url)
-    for least in (1_000_000, 5_000_000, 9_000_000):
-        until(lambda: sum(uploading(own_site.cloud).values()) > least, 60, f"{least} bytes have arrived", every=0.01)
-        proxy.cut()
-        proxy.mend()
     assert process.wait(120) == 0, process.stderr.read()
     assert len(parts(own_site.cloud)) == 0
     notes = process.stderr.read().decode()
-    assert notes.count("waiting") == notes.count("going on") == 3 and "%" not in notes, "no progress where there is no terminal"
+    assert 3 <= notes.count("waiting") == notes.count("going on") <= proxy.cuts, notes
+    assert "%" not in notes, "no progress where there is no terminal"
     file, = own_site.operator.lines("file", "list")
     assert file["sha256"] == sha256(data)
     assert content(own_site.operator, file["id"]) == data
@@ -284,7 +281,7 @@ def begun(site, path, *options):
         process = site.operator.popen("file", "put", str(path), "--server", proxy.url, *options)
         until(lambda: sum(uploading(site.cloud).values()) > 1_000_000, 30, "some has arrived", every=0.01)
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+        assert process.wait(30) == 130
         notes = process.stderr.read().decode()
         line = next(line for line in notes.splitlines() if "tiangong file resume" in line)
         assert line.endswith(f" {path}"), line
@@ -334,7 +331,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_stored(own_site, proxy, tmp
     path = make(tmp_path, "growing.log", noise(8_000_000))
     proxy.bytes_per_second = 4_000_000
     process = own_site.operator.popen("file", "put", str(path), "--server", proxy.url)
-    until(lambda: parts(own_site.cloud), 20, "it has begun", every=0.01)
+    until(lambda: parts(own_site.cloud), 30, "it has begun", every=0.01)
     with path.open("ab") as file:
         file.write(b"more")
     assert process.wait(60) == 9
@@ -359,7 +356,9 @@ def test_a_full_disk_is_waited_out(tmp_path):
                     process = site.operator.popen("file", "put", source, "--name", "big.bin", "-o", "table", stdin=stream)
                 said = b""
                 while b"waiting" not in said:
-                    said += process.stderr.readline()
+                    line = process.stderr.readline()
+                    assert line, said
+                    said += line
                 assert b"free some space" not in said and process.poll() is None
                 assert site.operator("whoami").returncode == 0, "the server goes on"
                 ballast.unlink()

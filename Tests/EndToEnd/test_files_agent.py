@@ -411,7 +411,7 @@ def test_settings(own_site):
                             ({"roots": ["/srv"], "bandwidth": "1k"}, "bandwidth"),
                             ({"roots": ["/srv"], "backups": 0}, "backups")]:
         agent = own_site.agent("wrong", executors={"file": settings}, wait=False, token=token)
-        until(lambda: not agent.running, 20, "the agent refuses to start")
+        until(lambda: not agent.running, 30, "the agent refuses to start")
         assert words in "".join(agent.log.read_text().splitlines()[-2:]), agent.log.read_text()
     own_site.agents.clear()
     own_site.agent("plain")
@@ -424,10 +424,10 @@ def test_cancel(site, run):
     slow = site.agent("slow", executors={"file": {"roots": [str(run.directory)], "bandwidth": "64KiB"}})
     file = store(site, os.urandom(8 << 20), "big")["id"]
     work = Work(site, "slow", "file", f"put {run.directory}/big", file_id=file)
-    until(lambda: parts(run.directory), 20, "the part is there")
+    until(lambda: parts(run.directory), 30, "the part is there")
     begin = time.monotonic()
     work.cancel()
-    task = work.ended(20)
+    task = work.ended(30)
     assert task.state == "canceled" and time.monotonic() - begin < 10
     assert not (run.directory / "big").exists()
     slow.stop()

@@ -189,11 +189,11 @@ def note(site, run):
 
 def fill(directory):
     """Takes all the room there is."""
-    with (directory / "filler").open("wb") as filler:
+    # Without a buffer: what did not fit any more would be written again, and fail, when the file is closed.
+    with (directory / "filler").open("wb", buffering=0) as filler:
         with contextlib.suppress(OSError):
             while True:
                 filler.write(bytes(65536))
-                filler.flush()
     return directory / "filler"
 
 
@@ -320,7 +320,8 @@ def test_pushes_to_one_path(own_site, place, full):
     def push(seed, seconds):
         chance = random.Random(seed)
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        # On a slow machine it takes longer until there were enough of them.
+        while time.monotonic() < deadline or len(states) <= 20:
             task = perform(own_site, "race", "file", f"put {target}",
                            {"backup": True} if chance.random() < 0.4 else {}, file_id=chance.choice(files))
             states.append((task.state, task.error.get("code"), task.error.get("message")))
@@ -364,9 +365,11 @@ def test_directories_swapped_for_links(own_site, place, full):
     def swap():
         while not stop.is_set():
             os.rename(place / "dir", place / "aside")
-            os.symlink(outside, place / "dir")
-            time.sleep(0.0005)
-            os.unlink(place / "dir")
+            # A task may make one of that name meanwhile, here as well.
+            with contextlib.suppress(OSError):
+                os.symlink(outside, place / "dir")
+                time.sleep(0.0005)
+                os.unlink(place / "dir")
             while (place / "aside").exists():
                 with contextlib.suppress(OSError):
                     os.rename(place / "aside", place / "dir")
@@ -385,7 +388,9 @@ def test_directories_swapped_for_links(own_site, place, full):
                 ("delete", "dir/sub", {"recursive": True}, {}), ("delete", "dir/sub/secret", {}, {}),
                 ("fetch", "dir/sub/secret", {}, {}), ("mkdir", "dir/made/here", {"parents": True}, {}),
                 ("list", "dir", {"recursive": True}, {}), ("stat", "dir/sub/secret", {}, {})]
-        while time.monotonic() < deadline:
+        wanted = {("put", "succeeded"), ("put", "failed")}
+        # On a slow machine it takes longer until both have happened.
+        while time.monotonic() < deadline or not wanted <= set(states) and time.monotonic() < deadline + 60:
             for act, path, params, spec in acts:
                 task = perform(own_site, "swap", "file", f"{act} {place}/{path}", params, **spec)
                 states.append((act, task.state))
@@ -396,4 +401,4 @@ def test_directories_swapped_for_links(own_site, place, full):
         swapper.join()
     assert sorted(str(entry.relative_to(outside)) for entry in outside.rglob("*")) == ["sub", "sub/secret"]
     assert (outside / "sub" / "secret").read_text() == "canary"
-    assert ("put", "succeeded") in states and ("put", "failed") in states
+    assert wanted <= set(states)

@@ -54,19 +54,19 @@ def test_it_runs_beside_our_own(operator, foreign):
 
 def test_it_can_be_canceled(operator, foreign):
     run = operator.detach("-a", "old-timer", "--", "echo begun; exec sleep 600")
-    until(lambda: operator.raw(run, "stdout") == b"begun\n", 10, "its first words")
+    until(lambda: operator.raw(run, "stdout") == b"begun\n", 30, "its first words")
     operator("task", "cancel", run)
-    assert operator.ended(run, 10)[0]["state"] == "canceled"
+    assert operator.ended(run, 30)[0]["state"] == "canceled"
 
 
 def test_when_it_goes_its_task_is_not_run_again(site, operator, foreign, tmp_path):
     """It keeps no journal: what it was doing is unknown, and said to be."""
-    run = operator.detach("-a", "old-timer", "--", f"echo start >> {tmp_path}/starts; sleep 2")
-    until(lambda: (tmp_path / "starts").exists(), 10, "it has started")
+    run = operator.detach("-a", "old-timer", "--", f"echo start >> {tmp_path}/starts; sleep 20")
+    until(lambda: (tmp_path / "starts").exists(), 30, "it has started")
     foreign.kill()
     site.wait_offline("old-timer")
     foreign.start()
     site.wait_online("old-timer")
-    assert operator.ended(run, 20)[0]["state"] == "interrupted"
+    assert operator.ended(run, 30)[0]["state"] == "interrupted"
     assert operator("run", "-a", "old-timer", "--", "true").returncode == 0
     assert (tmp_path / "starts").read_text() == "start\n"

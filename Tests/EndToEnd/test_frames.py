@@ -209,14 +209,16 @@ def test_fragments_are_joined(agent):
     assert "no_such_type" in agent.expect("error")["data"]["message"]
 
 
-def test_an_agent_cannot_end_the_task_of_another(site, tokens, agent, operator):
-    run = operator.detach("-a", "demo-1", "--", "sleep 2; exit 5")
+def test_an_agent_cannot_end_the_task_of_another(site, tokens, agent, operator, tmp_path):
+    gate = tmp_path / "gate"
+    run = operator.detach("-a", "demo-1", "--", f"until [ -e {gate} ]; do sleep 0.05; done; exit 5")
     task = operator.in_state(run, "running")
     for status in ("succeeded", "failed"):
         agent.send("task_complete", {"task_id": task["id"], "attempt": 1, "status": status, "exit_code": 0})
         assert agent.outcome()[1] in REFUSED
     agent.send("task_log", {"task_id": task["id"], "content": "forged\n"})
     assert agent.outcome()[1] in REFUSED
+    gate.touch()
     ended, = operator.ended(run)
     assert (ended["state"], ended["exit_code"]) == ("failed", 5)
     assert operator.raw(run, "stdout") == b""
@@ -239,7 +241,7 @@ def test_the_first_message_must_register(site, tokens):
 
 def test_a_link_that_never_registers_is_closed(site, tokens):
     with wire.Link(site.cloud, "/ws/agent", tokens["other"]) as link:
-        assert link.outcome(10) == ("close", 1008)
+        assert link.outcome() == ("close", 1008)
 
 
 def test_hostile_words_of_an_agent_do_not_reach_the_terminal(site, tokens, operator):
@@ -260,7 +262,7 @@ def test_the_newer_link_of_one_identity_wins(site, tokens):
             assert newer.expect("agent_status")["data"]["epoch"] > first
             assert older.outcome() == ("close", 1008)
             still_serves(newer)
-            until(lambda: site.operator.online("wild"), 5, "the agent is online")
+            until(lambda: site.operator.online("wild"), 30, "the agent is online")
 
 
 def test_many_short_links_leave_nothing_behind(site, tokens):
@@ -271,10 +273,10 @@ def test_many_short_links_leave_nothing_behind(site, tokens):
             link.expect("agent_status")
             link.socket.socket.close()
     come_and_go(10)
-    until(lambda: not site.operator.online("wild"), 10, "the last one is gone")
+    until(lambda: not site.operator.online("wild"), 60, "the last one is gone")
     before = site.cloud.descriptors()
     come_and_go(100)
-    until(lambda: site.cloud.descriptors() <= before + 3, 15, "its descriptors are back")
+    until(lambda: site.cloud.descriptors() <= before + 3, 60, "its descriptors are back")
 
 
 def test_an_agent_that_does_not_read_is_cut_off(site, tokens, operator):

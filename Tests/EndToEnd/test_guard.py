@@ -34,7 +34,7 @@ class Judge:
 
     def close(self):
         self.process.stdin.close()
-        return self.process.wait(10)
+        return self.process.wait(30)
 
 
 @pytest.fixture(scope="module")

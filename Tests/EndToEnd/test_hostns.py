@@ -36,8 +36,8 @@ def host(tmp_path):
     process = subprocess.Popen(
         ["unshare", "--mount", "--uts", "--ipc", "--net", "--pid", "--fork", "--kill-child", "sh", "-c", script],
         start_new_session=True)
-    until(lambda: (tmp_path / "ready").exists(), 20, "the namespaces are there")
-    child, = until(lambda: open(f"/proc/{process.pid}/task/{process.pid}/children").read().split(), 10, "its first process")
+    until(lambda: (tmp_path / "ready").exists(), 30, "the namespaces are there")
+    child, = until(lambda: open(f"/proc/{process.pid}/task/{process.pid}/children").read().split(), 30, "its first process")
     yield int(child)
     process.kill()
     process.wait()
@@ -90,11 +90,17 @@ def test_cancel_reaches_what_runs_there(own_site, agent, host):
     run = operator.detach("-a", "demo-1", "--host-namespaces", "--grace", "2s", "--", "sleep 600")
     operator.in_state(run, "running")
 
+    def is_there(pid):
+        try:
+            return os.readlink(f"/proc/{pid}/ns/pid") == os.readlink(f"/proc/{host}/ns/pid")
+        except FileNotFoundError:  # it has ended since it was found
+            return False
+
     def sleepers():
         # Not the namespace's own first process, whose number there is 1.
         found = subprocess.run(["pgrep", "-f", "^sleep 600$"], capture_output=True, text=True).stdout.split()
-        return [pid for pid in found if os.readlink(f"/proc/{pid}/ns/pid") == os.readlink(f"/proc/{host}/ns/pid")]
-    until(sleepers, 10, "it runs in the namespace")
+        return [pid for pid in found if is_there(pid)]
+    until(sleepers, 30, "it runs in the namespace")
     assert operator("task", "cancel", operator.task(run)["id"]).returncode == 0
     task, = operator.ended(run)
     assert task["state"] == "canceled" and not sleepers()
@@ -144,4 +150,4 @@ def test_the_operator_sees_which_agents_are_open(own_site, agent):
     own_site.agent("demo-2")
     assert not own_site.operator.agent("demo-2").get("host_namespaces")
     agent.set_policy("mode: whitelist\n")
-    until(lambda: not own_site.operator.agent("demo-1").get("host_namespaces"), 20, "it is told to be closed")
+    until(lambda: not own_site.operator.agent("demo-1").get("host_namespaces"), 30, "it is told to be closed")

@@ -64,7 +64,7 @@ def agent(site, mongo, secured, members, greedy, tmp_path_factory):
             "ca-file": str(authority)}
     agent = site.agent("db-1", policy=POLICY, settings={"TIANGONG_SHELL_GRACE": "3s"}, executors={"mongo": {"datasources": {
         "main": {"uri": mongo.uri, "database": "shop"},
-        "brief": {"uri": mongo.uri, "database": "shop", "idle-timeout": "1s"},
+        "brief": {"uri": mongo.uri, "database": "shop", "idle-timeout": "10s"},
         "safe": safe,
         "wrong-password": safe | {"password": {"secret_ref": "mongo-wrong"}},
         "wrong-source": safe | {"auth-source": "shop"},
@@ -310,22 +310,22 @@ def test_the_guard_refuses_before_anything_runs(site, run, agent, shop):
         run({"insert": "a", "documents": [{}]}, database="admin")
     agent.set_policy("mode: blacklist-default\n")
     try:
-        until(lambda: run({"delete": "a", "deletes": [{"q": {}, "limit": 0}]}).state == "rejected", 20, "the agent's own policy")
+        until(lambda: run({"delete": "a", "deletes": [{"q": {}, "limit": 0}]}).state == "rejected", 60, "the agent's own policy")
     finally:
         agent.set_policy(POLICY)
-    until(lambda: run({"delete": "a", "deletes": [{"q": {}, "limit": 0}]}).state == "succeeded", 20, "the agent's policy again")
+    until(lambda: run({"delete": "a", "deletes": [{"q": {}, "limit": 0}]}).state == "succeeded", 60, "the agent's policy again")
 
 
 def test_a_whitelist_sees_the_database(agent, run):
     agent.set_policy("mode: whitelist\nallow: ['\\{\"find\":\"a\",\"\\$db\":\"reports\"\\}']\n")
     try:
-        until(lambda: run({"ping": 1}).state == "rejected", 20, "the whitelist")
+        until(lambda: run({"ping": 1}).state == "rejected", 60, "the whitelist")
         assert run({"find": "a"}, database="reports").state == "succeeded"
         assert run({"find": "a", "$db": "reports"}, database="shop").state == "succeeded"
         assert run({"find": "a"}, database="shop").state == run({"find": "a"}).state == "rejected"
     finally:
         agent.set_policy(POLICY)
-    until(lambda: run({"ping": 1}).state == "succeeded", 20, "the agent's policy again")
+    until(lambda: run({"ping": 1}).state == "succeeded", 60, "the agent's policy again")
 
 
 # Connections
@@ -365,7 +365,7 @@ def test_connections_are_kept_for_a_while_and_made_again(run, mongo):
         assert run({"ping": 1}, source="brief").state == "succeeded"
     # One of pymongo's clients makes two connections.
     assert mongo.status()["connections"]["totalCreated"] - before <= 3
-    until(lambda: mongo.status()["connections"]["current"] <= 3, 30, "idle connections are closed")
+    until(lambda: mongo.status()["connections"]["current"] <= 3, 60, "idle connections are closed")
     mongo.restart()
     for source in ("main", "brief"):
         assert run({"ping": 1}, source=source).state == "succeeded"
@@ -390,7 +390,7 @@ def running(mongo, name):
     def found():
         return [op for op in mongo.operations() if next(iter(op["command"])) == name
                 and str(op["command"].get("comment", "")).startswith("tiangong ")]
-    return until(found, 20, f"{name} runs")[0]
+    return until(found, 60, f"{name} runs")[0]
 
 
 @pytest.mark.parametrize("name, command", [
@@ -402,26 +402,26 @@ def test_a_cancel_ends_the_operation_at_the_server(start, mongo, shop, name, com
     shown = running(mongo, name)
     assert work.task["id"] in shown["command"]["comment"] and "lsid" in shown
     work.cancel()
-    done = work.ended(20)
+    done = work.ended(60)
     assert done.state == "canceled" and not shop.a.count_documents({"_id": "later"}), done
-    assert not [op for op in mongo.operations() if op["opid"] == shown["opid"]]
+    until(lambda: not [op for op in mongo.operations() if op["opid"] == shown["opid"]], 30, "the server has ended it")
 
 
 def test_a_command_with_a_comment_of_its_own_is_found_too(start, mongo, shop):
     slow(mongo, "find")
     work = start({"find": "a", "comment": "mine"})
-    shown = until(lambda: [op for op in mongo.operations() if op["command"].get("comment") == "mine"], 20, "it runs")[0]
+    shown = until(lambda: [op for op in mongo.operations() if op["command"].get("comment") == "mine"], 60, "it runs")[0]
     work.cancel()
-    assert work.ended(20).state == "canceled"
-    assert not [op for op in mongo.operations() if op["opid"] == shown["opid"]]
+    assert work.ended(60).state == "canceled"
+    until(lambda: not [op for op in mongo.operations() if op["opid"] == shown["opid"]], 30, "the server has ended it")
 
 
 def test_the_time_limit_ends_it_and_the_server_knows_it(start, mongo, shop):
     slow(mongo, "find")
-    work = start({"find": "a"}, timeout=2)
-    assert 1000 < running(mongo, "find")["command"]["maxTimeMS"] <= 3000
-    assert work.ended(20).state == "timed_out"
-    until(lambda: not [op for op in mongo.operations() if op["command"].get("find")], 5, "the server is done with it")
+    work = start({"find": "a"}, timeout=5)
+    assert 1000 < running(mongo, "find")["command"]["maxTimeMS"] <= 6000
+    assert work.ended(60).state == "timed_out"
+    until(lambda: not [op for op in mongo.operations() if op["command"].get("find")], 30, "the server is done with it")
 
 
 def test_a_limit_of_the_command_itself_is_a_failure(run, mongo, shop):
@@ -434,8 +434,8 @@ def test_a_stream_can_be_canceled(start, mongo):
     work = start({"find": "series_100000000"})
     work.until_output('"_id" : 500')
     work.cancel()
-    assert work.ended(20).state == "canceled"
-    until(lambda: mongo.status()["metrics"]["cursor"]["open"]["total"] == 0, 20, "the cursor is closed")
+    assert work.ended(60).state == "canceled"
+    until(lambda: mongo.status()["metrics"]["cursor"]["open"]["total"] == 0, 30, "the cursor is closed")
 
 
 def test_a_server_that_hangs_holds_nobody(start, run, mongo, shop):
@@ -445,7 +445,7 @@ def test_a_server_that_hangs_holds_nobody(start, run, mongo, shop):
     mongo.process.send_signal(signal.SIGSTOP)
     try:
         work.cancel()
-        assert work.ended(30).state == "canceled"
+        assert work.ended(60).state == "canceled"
     finally:
         mongo.process.send_signal(signal.SIGCONT)
     assert run({"ping": 1}).state == "succeeded"
@@ -456,7 +456,7 @@ def test_a_server_that_goes_away_is_a_failure_and_may_come_back(start, run, mong
     work = start({"find": "a"})
     running(mongo, "find")
     mongo.restart(kill=True)
-    done = work.ended(30)
+    done = work.ended(60)
     assert done.state == "failed" and "command 1 of 1 (find a) failed: the connection broke: " in done.error["message"], done
     assert run({"ping": 1}).state == "succeeded"
     mongo.fail("find", closeConnection=True)

@@ -75,6 +75,8 @@ def agent_with(site, name, policy=None, **sources):
         yield agent
     finally:
         agent.stop()
+        # So that the next of that name is not taken for this one.
+        site.wait_offline(name)
 
 
 EVERY_TYPE = """
@@ -221,14 +223,14 @@ def test_a_server_with_other_quotes_reads_what_the_guard_read(site, server):
 
 @pytest.mark.parametrize("command", ["SELECT 'begin'; SELECT sleep(100)", "SELECT seq FROM seq_1_to_1000000000"])
 def test_cancel_stops_the_statement_on_the_server(site, server, command):
-    work = Work(site, "db-1", "mysql", command, {"datasource": "shop", "max_rows": 1_000_000_000}, log_limit=1 << 40, grace=20)
+    work = Work(site, "db-1", "mysql", command, {"datasource": "shop", "max_rows": 1_000_000_000}, log_limit=1 << 40, grace=120)
     work.keeps = "begin" in command
     last = command.split("; ")[-1]
-    until(lambda: any(p["info"] == last for p in server.processes()), 20, "the statement runs")
+    until(lambda: any(p["info"] == last for p in server.processes()), 60, "the statement runs")
     work.cancel()
     began = time.monotonic()
     done = work.ended()
-    assert done.state == "canceled" and time.monotonic() - began < 15, done
+    assert done.state == "canceled" and time.monotonic() - began < 60, done
     until(lambda: all(p["info"] != last for p in server.processes()), 60, "the statement has ended")
     assert run(site, "SELECT 1").state == "succeeded"
 
@@ -237,24 +239,24 @@ def test_a_time_limit_stops_it_too(site, server, database):
     server.root("CREATE TABLE t (a int)", "INSERT INTO t VALUES (1), (2)", database=database)
     done = run(site, "UPDATE t SET a = 5 WHERE a > 0 AND sleep(50) = 0", params={"database": database}, timeout=1)
     assert done.state == "timed_out" and done.result["statements"] == 0
-    until(lambda: not any("sleep" in (p["info"] or "") for p in server.processes()), 10, "the statement has ended")
+    until(lambda: not any("sleep" in (p["info"] or "") for p in server.processes()), 30, "the statement has ended")
     assert server.root("SELECT a FROM t", database=database) == [{"a": 1}, {"a": 2}]
 
 
 def test_a_server_that_does_not_stop_is_left_within_the_grace(site):
     with RawMySQL(lambda query: iter(lambda: time.sleep(60), 1)) as raw:
         with agent_with(site, "deaf", main={"host": "127.0.0.1", "port": raw.port, "user": "x"}):
-            work = Work(site, "deaf", "mysql", "SELECT 1", {}, grace=1)
-            until(lambda: "SELECT 1" in raw.queries, 20, "it was asked")
+            work = Work(site, "deaf", "mysql", "SELECT 1", {}, grace=3)
+            until(lambda: "SELECT 1" in raw.queries, 60, "it was asked")
             work.cancel()
             began = time.monotonic()
-            assert work.ended().state == "canceled" and time.monotonic() - began < 5
-            assert any(query.startswith("KILL QUERY 7") for query in raw.queries)
+            assert work.ended().state == "canceled" and time.monotonic() - began < 30
+            until(lambda: any(query.startswith("KILL QUERY 7") for query in raw.queries), 30, "it was asked to stop")
 
 
 def test_a_restart_of_the_server_fails_the_statement_and_no_other(site, server):
     work = Work(site, "db-1", "mysql", "SELECT sleep(100)", {"datasource": "main"})
-    until(lambda: any("sleep(100)" in (p["info"] or "") for p in server.processes()), 20, "the statement runs")
+    until(lambda: any("sleep(100)" in (p["info"] or "") for p in server.processes()), 60, "the statement runs")
     server.restart(kill=True)
     done = work.ended()
     assert done.state == "failed" and "ERROR 2013" in done.error["message"], done
@@ -308,7 +310,7 @@ def test_a_server_that_says_nothing_is_not_waited_for(site, greet):
             began = time.monotonic()
             done = perform(site, "silent", "mysql", "SELECT 1")
             assert done.state == "failed" and "did not answer within 1 s" in done.error["message"], done
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 25
 
 
 @pytest.mark.parametrize("plugin", [b"mysql_clear_password", b"dialog", b"mysql_old_password", b"nonsense"])
@@ -376,13 +378,14 @@ def test_a_connection_is_used_again_with_nothing_of_the_session_before(site, dat
 
 def test_an_unused_connection_is_closed_in_time(site, server):
     id = identity(site, "brief")
-    until(lambda: all(p["id"] != id for p in server.processes()), 20, "the connection is closed")
+    until(lambda: all(p["id"] != id for p in server.processes()), 30, "the connection is closed")
     assert identity(site, "brief") != id
 
 
 def test_a_connection_that_the_server_ended_is_made_again(site, server):
     id = identity(site)
     server.root(f"KILL CONNECTION {id}")
+    until(lambda: all(p["id"] != id for p in server.processes()), 30, "the connection is closed")
     assert identity(site) != id
     server.restart()
     assert identity(site) > 0

@@ -17,7 +17,7 @@ def test_waits_visibly_and_is_delivered_on_return(own_site, tmp_path):
     holds(lambda: operator.task(run)["state"] == "pending", 1.5)
     assert b"waiting for agent" in operator("task", "list").stdout
     agent.start()
-    task, = operator.ended(run, 30)
+    task, = operator.ended(run, 60)
     assert task["state"] == "succeeded" and task["dispatched_at"]
     assert operator.raw(run, "stdout") == b"late\n"
     assert starts.read_text() == "started\n"
@@ -29,7 +29,7 @@ def test_expiry_ends_it_and_it_never_runs(own_site, tmp_path):
     agent.stop()
     own_site.wait_offline("demo-1")
     run = operator.detach("-a", "demo-1", "--expires", "1s", "--", f"touch {tmp_path}/ran")
-    task, = operator.ended(run, 10)
+    task, = operator.ended(run, 30)
     assert task["error"]["code"] == "expired" and "started_at" not in task
     agent.start()
     own_site.wait_online("demo-1")
@@ -57,4 +57,4 @@ def test_the_command_line_stops_waiting_when_told(own_site):
     begun = time.monotonic()
     done = own_site.operator("run", "-a", "absent", "--wait", "1s", "--", "true")
     assert done.returncode == 8
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30

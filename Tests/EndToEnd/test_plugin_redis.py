@@ -9,6 +9,7 @@ import pytest
 
 from harness.backends.redis import Redis
 from harness.certificates import Authority
+from harness.traces import files
 from harness.waiting import until
 from harness.work import Refused, Work, perform
 
@@ -132,10 +133,10 @@ def test_many_commands_do_not_stop_each_other(call):
 
 def test_cancel_ends_what_the_server_does(site, agent, call, redis):
     work = Work(site, "cache-1", "redis", "BLPOP none 0", grace=30)
-    until(lambda: b"blocked_clients:1" in redis.ask("INFO", "clients"), 20, "the command waits")
+    until(lambda: b"blocked_clients:1" in redis.ask("INFO", "clients"), 30, "the command waits")
     work.cancel()
-    assert work.ended(20).state == "canceled"
-    until(lambda: b"blocked_clients:0" in redis.ask("INFO", "clients"), 20, "the server has noticed")
+    assert work.ended(60).state == "canceled"
+    until(lambda: b"blocked_clients:0" in redis.ask("INFO", "clients"), 30, "the server has noticed")
     assert call("BLPOP none 0", timeout=0.5).state == "timed_out"
 
 
@@ -157,15 +158,15 @@ def test_who_may_not_or_cannot_connect(call, kind, code, message):
 
 def test_a_server_that_goes_away(site, agent, call, redis):
     work = Work(site, "cache-1", "redis", "BLPOP none 0")
-    until(lambda: b"blocked_clients:1" in redis.ask("INFO", "clients"), 20, "the command waits")
+    until(lambda: b"blocked_clients:1" in redis.ask("INFO", "clients"), 30, "the command waits")
     redis.restart(kill=True)
-    done = work.ended(30)
+    done = work.ended(60)
     assert done.state == "failed" and done.error["code"] == "unreachable" and "closed the connection" in done.error["message"]
     assert perform(site, "cache-1", "redis", "PING").state == "succeeded"
 
 
 def test_the_password_is_nowhere(site, agent):
-    kept = b"".join(path.read_bytes() for path in site.directory.rglob("*") if path.is_file() and path.parent != agent.secrets)
+    kept = b"".join(data for _, data in files(site.directory, leave=[agent.secrets]))
     assert PASSWORD.encode() not in kept
 
 

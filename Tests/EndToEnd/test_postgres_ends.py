@@ -25,20 +25,22 @@ def server():
 
 @pytest.fixture(scope="module")
 def silence():
-    """A port where connections are made and nothing is ever said."""
+    """Where connections are made and nothing is ever said."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)
-        yield listener.getsockname()[1]
+        listener.settimeout(60)
+        yield listener
 
 
 @pytest.fixture(scope="module")
 def agent(site, server, silence):
     main = {"host": "127.0.0.1", "port": server.port, "user": "app", "password": {"secret_ref": "pg-app"},
             "database": server.main}
+    silent = main | {"port": silence.getsockname()[1]}
     agent = site.agent("pg-1", wait=False, executors={"postgres": {"max-concurrency": 4, "datasources": {
-        "main": main, "brief": main | {"idle-timeout": "1s"}, "silent": main | {"port": silence, "connect-timeout": "1h"},
-        "impatient": main | {"port": silence, "connect-timeout": "1s"}}}})
+        "main": main, "brief": main | {"idle-timeout": "1s"}, "silent": silent | {"connect-timeout": "1h"},
+        "impatient": silent | {"connect-timeout": "1s"}}}})
     agent.secret("pg-app", PASSWORD.encode())
     site.wait_online("pg-1")
     return agent
@@ -61,20 +63,20 @@ def run(work):
 def waits(server, text):
     """The process of the session that runs a statement with that text."""
     return until(lambda: server.sql(
-        f"select pid from pg_stat_activity where state = 'active' and query like '{text}%'"), 20, f"{text} runs")
+        f"select pid from pg_stat_activity where state = 'active' and query like '{text}%'"), 60, f"{text} runs")
 
 
 # Canceling
 
 def test_cancel_stops_the_statement_on_the_server(work, server):
-    task = work("create table never (n int); select pg_sleep(600) as canceled_one")
+    task = work("create table never (n int); select pg_sleep(600) as canceled_one", spec={"grace": 120})
     waits(server, "select pg_sleep(600) as canceled_one")
     began = time.monotonic()
     task.cancel()
     done = task.ended()
-    assert done.state == "canceled" and time.monotonic() - began < 5, done
+    assert done.state == "canceled" and time.monotonic() - began < 30, done
     assert done.result["transaction"] == "rolled_back" and done.result["failed_statement"]["number"] == 2
-    until(lambda: server.sessions("state = 'active'") == 0, 10, "nothing runs")
+    until(lambda: server.sessions("state = 'active'") == 0, 30, "nothing runs")
     assert server.sql("select to_regclass('never') is null", server.main) == "t"
 
 
@@ -86,13 +88,13 @@ def test_cancel_while_rows_stream(work, server):
         assert task.step() is None
     task.cancel()
     assert task.ended().state == "canceled"
-    until(lambda: server.sessions("state = 'active'") == 0, 10, "nothing runs")
+    until(lambda: server.sessions("state = 'active'") == 0, 30, "nothing runs")
 
 
 def test_the_time_limit_stops_the_statement(work, server):
     done = work("select pg_sleep(600)", spec={"timeout": 0.5}).ended()
     assert done.state == "timed_out", done
-    until(lambda: server.sessions("state = 'active'") == 0, 10, "nothing runs")
+    until(lambda: server.sessions("state = 'active'") == 0, 30, "nothing runs")
 
 
 def test_cancel_while_the_server_hangs_ends_within_the_grace(work, server):
@@ -109,16 +111,16 @@ def test_cancel_while_the_server_hangs_ends_within_the_grace(work, server):
     finally:
         os.kill(server.process.pid, signal.SIGCONT)
         os.kill(process, signal.SIGCONT)
-    until(lambda: server.sessions("state = 'active'") == 0, 20, "nothing runs")
+    until(lambda: server.sessions("state = 'active'") == 0, 30, "nothing runs")
 
 
-def test_cancel_while_connecting(work):
-    task = work("select 1", "silent")
-    until(lambda: task.link and task.task, 5)
-    began = time.monotonic()
-    task.cancel()
-    done = task.ended()
-    assert done.state == "canceled" and time.monotonic() - began < 5, done
+def test_cancel_while_connecting(work, silence):
+    task = work("select 1", "silent", spec={"grace": 120})
+    with silence.accept()[0]:
+        began = time.monotonic()
+        task.cancel()
+        done = task.ended()
+        assert done.state == "canceled" and time.monotonic() - began < 30, done
 
 
 def test_a_server_that_does_not_answer_is_not_waited_for(run):
@@ -129,9 +131,9 @@ def test_a_server_that_does_not_answer_is_not_waited_for(run):
 
 def test_a_commit_is_waited_for_even_when_it_is_canceled(work, server):
     server.sql("create table slow (n int); grant all on slow to app; create function wait() returns trigger language plpgsql as "
-               "$$ begin perform pg_sleep(1); return null; end $$; create constraint trigger wait after insert on slow "
+               "$$ begin perform pg_sleep(5); return null; end $$; create constraint trigger wait after insert on slow "
                "deferrable initially deferred for each row execute function wait()", server.main)
-    task = work("insert into slow values (1)")
+    task = work("insert into slow values (1)", spec={"grace": 120})
     waits(server, "COMMIT")
     task.cancel()
     done = task.ended()
@@ -163,7 +165,7 @@ def test_a_restart_during_a_statement_fails_the_task_and_no_later_one(work, run,
     done = task.ended()
     assert done.state == "failed" and done.error["code"] == "unavailable", done
     assert done.error["message"].endswith("everything was rolled back"), done
-    until(server.is_ready, 20, "the server is back")
+    until(server.is_ready, 60, "the server is back")
     assert run("select 1 as n", format="jsonl").rows == [{"n": 1}]
     assert server.sql("select to_regclass('kept') is null", server.main) == "t"
 
@@ -194,13 +196,13 @@ def test_a_connection_is_not_used_again_after_a_cancel(work, run, server):
 
 def test_idle_connections_are_closed(run, server):
     pid = run("select pg_backend_pid() as pid", "brief", format="jsonl").rows[0]["pid"]
-    until(lambda: server.sessions(f"pid = {pid}") == 0, 10, "the connection is closed")
+    until(lambda: server.sessions(f"pid = {pid}") == 0, 30, "the connection is closed")
 
 
 def test_one_that_was_closed_by_the_server_is_made_again(run, server):
     pid = run("select pg_backend_pid() as pid", format="jsonl").rows[0]["pid"]
     server.sql(f"select pg_terminate_backend({pid})")
-    until(lambda: server.sessions(f"pid = {pid}") == 0, 10, "the session has ended")
+    until(lambda: server.sessions(f"pid = {pid}") == 0, 30, "the session has ended")
     assert run("select pg_backend_pid() as pid", format="jsonl").rows[0]["pid"] != pid
 
 
@@ -216,7 +218,8 @@ def test_connections_are_bounded(site, work, server):
     names = [server.database() for _ in range(10)]
     for name in names:
         assert work("select 1", database=name).ended().state == "succeeded"
-    assert server.sessions() <= 9
+    # One that was closed takes a moment to end.
+    until(lambda: server.sessions() <= 9, 30, "the others are closed")
 
 
 # How much it takes

@@ -175,8 +175,9 @@ def test_bad_tokens_are_slowed_down(tmp_path):
     try:
         statuses = [site.api("bad")("GET", "/server") for _ in range(30)]
         assert {answer.status for answer in statuses} <= {401, 429}
-        last = statuses[-1]
-        assert last.status == 429 and int(last.headers["Retry-After"]) > 0 and last.code == "rate_limited"
+        # One or the other is let through in between, as time goes by.
+        told = [answer for answer in statuses if answer.status == 429]
+        assert len(told) > 10 and all(int(answer.headers["Retry-After"]) > 0 and answer.code == "rate_limited" for answer in told)
         assert site.api("viewer")("GET", "/server").status == 200, "a good token is always let in"
     finally:
         site.stop()

@@ -35,7 +35,7 @@ def overlap(tasks):
 
 @pytest.mark.parametrize("batch, most", [("1", 1), ("50%", 2), ("26%", 2), ("100%", AGENTS)])
 def test_no_more_than_a_batch_run_at_once(operator, batch, most):
-    done = operator("run", "--all", "--batch", batch, "-o", "json", "--", "sleep 0.4", timeout=60)
+    done = operator("run", "--all", "--batch", batch, "-o", "json", "--", "sleep 1", timeout=60)
     assert done.returncode == 0, done.stderr
     detail = json.loads(done.stdout)
     assert detail["run"]["rollout"] == {"batch": batch} and len(detail["tasks"]) == AGENTS
@@ -48,7 +48,7 @@ def test_no_more_than_a_batch_run_at_once(operator, batch, most):
 def test_those_that_wait_say_so(operator, tmp_path):
     gate = tmp_path / "gate"
     run = operator.detach("--all", "--batch", "1", "--", f"until [ -e {gate} ]; do sleep 0.05; done")
-    until(lambda: [task for task in operator.tasks(run) if task["state"] == "running"], 20, "the first runs")
+    until(lambda: [task for task in operator.tasks(run) if task["state"] == "running"], 30, "the first runs")
     table = operator("task", "list", "--run", run).stdout.decode()
     assert table.count("waiting for its batch") == AGENTS - 1
     held = next(task for task in operator.tasks(run) if task.get("held"))
@@ -79,7 +79,7 @@ def test_one_failure_does_not_stop_a_run_that_bears_one(operator, tmp_path):
 
 def test_what_is_canceled_begins_no_more(operator, tmp_path):
     run = operator.detach("--all", "--batch", "1", "--", "sleep 30")
-    until(lambda: [task for task in operator.tasks(run) if task["state"] == "running"], 20, "the first runs")
+    until(lambda: [task for task in operator.tasks(run) if task["state"] == "running"], 30, "the first runs")
     assert operator("task", "cancel", run).returncode == 0
     tasks = operator.ended(run)
     assert all(task["state"] == "canceled" for task in tasks)
@@ -89,7 +89,7 @@ def test_what_is_canceled_begins_no_more(operator, tmp_path):
 def test_batches_go_on_after_the_server_was_killed(operator, site, tmp_path):
     gate = tmp_path / "gate"
     run = operator.detach("--all", "--batch", "1", "--", f"until [ -e {gate} ]; do sleep 0.05; done")
-    until(lambda: [task for task in operator.tasks(run) if task["state"] == "running"], 20, "the first runs")
+    until(lambda: [task for task in operator.tasks(run) if task["state"] == "running"], 30, "the first runs")
     site.cloud.kill()
     gate.touch()
     site.cloud.start()

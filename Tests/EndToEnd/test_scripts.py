@@ -10,6 +10,7 @@ import pytest
 
 from harness.processes import alive
 from harness.programs import BIN, clean_environment
+from harness.waiting import until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -20,7 +21,7 @@ def script(tmp_path):
     environment = clean_environment(tmp_path) | {"RUN_DIR": str(directory), "BIN": str(BIN), "AGENTS": "2"}
 
     def call(name, **changes):
-        return subprocess.run([ROOT / "Scripts" / name], env=environment | changes, capture_output=True, text=True, timeout=90)
+        return subprocess.run([ROOT / "Scripts" / name], env=environment | changes, capture_output=True, text=True, timeout=180)
     call.directory, call.environment = directory, environment
     yield call
     call("down")
@@ -52,8 +53,10 @@ def test_up_answers_and_down_leaves_nothing(script):
 
 def test_up_after_everything_was_killed(script):
     assert script("up").returncode == 0
-    for pid in pids(script.directory).values():
+    killed = list(pids(script.directory).values())
+    for pid in killed:
         os.kill(pid, 9)
+    until(lambda: not any(map(alive, killed)), 30, "they are gone")
     up = script("up")
     assert up.returncode == 0, up.stderr
     assert sourced(script, "tiangong run -l role=demo --prefix none -- 'echo again'").stdout == "again\nagain\n"

@@ -76,18 +76,21 @@ env; cat /proc/self/environ; cat /proc/$$/cmdline
 def test_a_secret_is_nowhere(own_site, agent, tap, search, tmp_path):
     site, operator, mark = own_site, own_site.operator, Mark()
     gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    # While it waits nothing is started any more that has the secret: not even a `sleep`.
     run = operator.detach("-a", "demo-1", "--secret-env", "TOKEN=token", "--secret-stdin", "token", "--env", mark.text, "--",
-                          SHOW + f"\nwhile ! [ -e {gate} ]; do sleep 0.05; done; printf '%s' \"$TOKEN\" | sha256sum")
+                          SHOW + f"\nprintf 'all %s\\n' shown; read go < {gate}; printf '%s' \"$TOKEN\" | sha256sum")
     operator.in_state(run, "running")
-    until(lambda: b"line" in operator("logs", run).stdout, 30, "its output is there")
+    until(lambda: b"all shown" in operator("logs", run).stdout, 60, "its output is there")
     # While it runs: the child has it, and nobody else. The disk has the output already.
     children = mark.processes()
     assert any(CANARY in pathlib.Path(f"/proc/{pid}/environ").read_bytes() for pid in children)
     search.processes(but=children)
     search.tree(agent.data)
     search.tree(site.cloud.data)
-    gate.touch()
-    task, = operator.ended(run)
+    with gate.open("r+b", buffering=0) as opened:
+        opened.write(b"go\n")
+        task, = operator.ended(run)
     assert task["state"] == "succeeded", task
     logs = operator("logs", run, "--raw")
     assert b"[redacted]" in logs.stdout and b"[redacted]" in logs.stderr
@@ -99,7 +102,7 @@ def test_a_secret_is_nowhere(own_site, agent, tap, search, tmp_path):
         done = operator(*command)
         search.bytes(command, done.stdout + done.stderr)
     # After the end: all files of both sides, their logs, and everything that was said.
-    until(lambda: not any((agent.data / "spool").iterdir()), 20, "the spool is empty")
+    until(lambda: not any((agent.data / "spool").iterdir()), 30, "the spool is empty")
     search.tree(site.directory, leave=[agent.secrets])
     for message in list(tap.messages):
         search.bytes("wire", message)
@@ -139,7 +142,7 @@ def test_a_killed_agent_leaves_nothing_of_it(own_site, agent, search):
     run = operator.detach("-a", "demo-1", "--secret-env", "TOKEN=token", "--secret-stdin", "token", "--",
                           "while :; do echo $TOKEN; printf '%s' \"$TOKEN\" | base64; sleep 0.01; done")
     operator.in_state(run, "running")
-    until(lambda: operator("logs", run).stdout, 20, "it writes")
+    until(lambda: operator("logs", run).stdout, 30, "it writes")
     agent.kill()
     search.tree(agent.data)
     agent.start()
@@ -193,9 +196,9 @@ def crash(arguments, environment, directory, ready):
         ["prlimit", "--core=unlimited", *map(str, arguments)], cwd=directory, env=environment, stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        until(lambda: ready(process), 20, "it runs")
+        until(lambda: ready(process), 30, "it runs")
         os.kill(process.pid, signal.SIGSEGV)
-        assert process.wait(20) == -signal.SIGSEGV
+        assert process.wait(60) == -signal.SIGSEGV
     finally:
         if process.poll() is None:
             process.kill()
@@ -211,6 +214,7 @@ def test_no_core_is_written(own_site, tmp_path):
     assert plain, "this host writes no cores at all, so the test would prove nothing"
     agent = own_site.agent("demo-1")
     agent.stop()
+    own_site.wait_offline("demo-1")
     assert crash(agent.arguments, agent.environment, tmp_path / "crash-agent",
                  lambda _: own_site.operator.online("demo-1")) == []
     cloud = own_site.cloud

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cancel and timeout end everything a task started, within grace + 2 seconds, and the record says which it was."""
 
+import datetime
 import time
 
 import pytest
@@ -10,6 +11,7 @@ from harness.processes import Mark
 from harness.waiting import until
 
 GRACE = 1
+TIMEOUT = 3
 STUBBORN = "trap '' TERM HUP INT; sleep 600; sleep 600; sleep 600"
 
 # Each leaves other kinds of descendants behind: all must go.
@@ -28,18 +30,23 @@ def start(operator, command, *options):
     mark = Mark()
     run = operator.detach("-a", "demo-1", "--env", mark.text, "--grace", f"{GRACE}s", *options, "--", command)
     task = operator.in_state(run, "running")
-    until(mark.processes, 5, "its processes are there")
+    until(mark.processes, 30, "its processes are there")
     return run, task, mark
+
+
+def seconds_to_end(task, since):
+    """From a moment to the end of a task, whenever that was noticed."""
+    return datetime.datetime.fromisoformat(task["finished_at"]).timestamp() - since
 
 
 @pytest.mark.parametrize("command", FAMILIES.values(), ids=FAMILIES.keys())
 def test_cancel_ends_all(operator, command):
     run, task, mark = start(operator, command)
-    until(lambda: any("sleep" in line for line in mark.processes().values()), 5, "it sleeps")
-    asked = time.monotonic()
+    until(lambda: any("sleep" in line for line in mark.processes().values()), 30, "it sleeps")
+    asked = time.time()
     assert operator("task", "cancel", task["id"]).returncode == 0
     ended, = operator.ended(run)
-    took = time.monotonic() - asked
+    took = seconds_to_end(ended, asked)
     assert ended["state"] == "canceled"
     assert mark.processes() == {}
     assert took < GRACE + 2 + 0.5, took
@@ -47,34 +54,34 @@ def test_cancel_ends_all(operator, command):
 
 @pytest.mark.parametrize("command", FAMILIES.values(), ids=FAMILIES.keys())
 def test_timeout_ends_all(operator, command):
-    run, _, mark = start(operator, command, "--timeout", "1s")
-    begun = time.monotonic()
+    run, _, mark = start(operator, command, "--timeout", f"{TIMEOUT}s")
+    begun = time.time()
     ended, = operator.ended(run)
-    took = time.monotonic() - begun
+    took = seconds_to_end(ended, begun)
     assert ended["state"] == "timed_out"
     assert mark.processes() == {}
-    assert took < 1 + GRACE + 2 + 0.5, took
+    assert took < TIMEOUT + GRACE + 2 + 0.5, took
 
 
 def test_what_ends_on_TERM_is_not_kept_waiting(operator):
     run, task, mark = start(operator, "sleep 600", "--grace", "30s")
-    asked = time.monotonic()
+    asked = time.time()
     operator("task", "cancel", run)
     ended, = operator.ended(run)
-    assert ended["state"] == "canceled" and time.monotonic() - asked < 3
+    assert ended["state"] == "canceled" and seconds_to_end(ended, asked) < 3
     assert mark.processes() == {}
 
 
 def test_nothing_is_left_behind_by_a_task_that_ends(operator):
     mark = Mark()
-    done = operator("run", "-a", "demo-1", "--env", mark.text, "--grace", "1s", "--", "true & sleep 600 &", timeout=20)
+    done = operator("run", "-a", "demo-1", "--env", mark.text, "--grace", "1s", "--", "true & sleep 600 &")
     assert done.returncode == 0
-    until(lambda: not mark.processes(), 5, "the sleeper is gone")
+    until(lambda: not mark.processes(), 30, "the sleeper is gone")
 
 
 def test_words_before_the_end_are_kept(operator):
-    run, task, _ = start(operator, "echo begun; trap 'echo cleaning; exit 0' TERM; while :; do sleep 0.05; done")
-    until(lambda: operator.raw(run, "stdout"), 5, "its first words")
+    run, task, _ = start(operator, "trap 'echo cleaning; exit 0' TERM; echo begun; while :; do sleep 0.05; done")
+    until(lambda: operator.raw(run, "stdout"), 30, "its first words")
     operator("task", "cancel", task["id"])
     ended, = operator.ended(run)
     assert ended["state"] == "canceled"
@@ -99,6 +106,6 @@ def test_interrupting_the_command_line_cancels_its_run(operator):
     run = operator.popen("run", "-a", "demo-1", "--env", mark.text, "--grace", "1s", "--", "echo begun; sleep 600")
     assert run.stdout.readline() == b"begun\n"
     run.send_signal(2)
-    assert run.wait(10) in (3, 130)
-    until(lambda: not mark.processes(), 5, "its processes are gone")
-    assert operator.lines("task", "list", "--limit", "1")[0]["state"] == "canceled"
+    assert run.wait(30) in (3, 130)
+    until(lambda: not mark.processes(), 30, "its processes are gone")
+    until(lambda: operator.lines("task", "list", "--limit", "1")[0]["state"] == "canceled", 30, "it is canceled")

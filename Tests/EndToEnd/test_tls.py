@@ -117,7 +117,7 @@ def test_bad_files_leave_the_old_certificate(custom, tmp_path, break_it, word):
     (tmp_path / "other").mkdir()
     break_it(certificate, key, authority.server(tmp_path / "other"))
     site.cloud.signal(signal.SIGHUP)
-    until(lambda: errors(site.cloud), 10, "it says so")
+    until(lambda: errors(site.cloud), 30, "it says so")
     holds(lambda: presented(site.cloud.port).serial_number == before, 12, "the old one stays", every=1)
     assert len(errors(site.cloud)) == 1 and word in errors(site.cloud)[0]
 
@@ -132,13 +132,13 @@ def test_an_expired_certificate_is_not_put_in_place(custom, tmp_path):
     stale_key.replace(key)
     stale.replace(certificate)
     site.cloud.signal(signal.SIGHUP)
-    until(lambda: errors(site.cloud), 10, "it says so")
+    until(lambda: errors(site.cloud), 30, "it says so")
     assert "expired" in errors(site.cloud)[0] and presented(site.cloud.port).serial_number == before
 
 
 def test_the_own_leaf_is_renewed_while_the_server_runs(tmp_path):
     with running(tmp_path, settings={"TIANGONG_TLS_LIFETIME": "15s"}) as site:
         first = presented(site.cloud.port).serial_number
-        until(lambda: presented(site.cloud.port).serial_number != first, 40, "a new leaf is shown", every=0.5)
+        until(lambda: presented(site.cloud.port).serial_number != first, 60, "a new leaf is shown", every=0.5)
         assert "200" in request(site.cloud, context(site.cloud))[0]
         assert site.cloud.running

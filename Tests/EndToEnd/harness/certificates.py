@@ -88,7 +88,7 @@ def context(cloud, identity=None, version=None, authority=None):
 
 def request(cloud, settings, text=b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", session=None):
     """The first line of the answer and the TLS session; an empty line when TLS was refused."""
-    with socket.create_connection(("127.0.0.1", cloud.port), timeout=15) as raw:
+    with socket.create_connection(("127.0.0.1", cloud.port), timeout=30) as raw:
         try:
             with settings.wrap_socket(raw, server_hostname="127.0.0.1", session=session) as tls:
                 tls.sendall(text)
@@ -102,6 +102,6 @@ def presented(port):
     """The certificate that the server shows."""
     settings = ssl.create_default_context()
     settings.check_hostname, settings.verify_mode = False, ssl.CERT_NONE
-    with socket.create_connection(("127.0.0.1", port), timeout=15) as raw:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as raw:
         with settings.wrap_socket(raw) as tls:
             return x509.load_der_x509_certificate(tls.getpeercert(True))

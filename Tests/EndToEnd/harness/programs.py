@@ -53,7 +53,7 @@ class Program:
         self.process.kill()
         self.process.wait()
 
-    def stop(self, seconds=20):
+    def stop(self, seconds=30):
         """Asks it to end; its exit status. Kills it and fails when it does not."""
         if not self.running:
             return self.process.returncode if self.process else None
@@ -97,7 +97,7 @@ class Cloud(Program):
         self.arguments = [str(BIN / "tiangong-cloud"), "serve", "--listen", f"127.0.0.1:{self.port}",
                           "--data-dir", str(self.data), "--log-level", "debug"]
         super().start()
-        until(lambda: not self.running or address.exists() and address.read_text().strip(), 30, "the Cloud listens")
+        until(lambda: not self.running or address.exists() and address.read_text().strip(), 60, "the Cloud listens")
         assert self.running, self.log.read_text()[-4000:]
         self.port = int(address.read_text().strip().rsplit(":", 1)[1])
         return self
@@ -117,11 +117,11 @@ class Cloud(Program):
             command += ["--expires", expires]
         if kind == "operator":
             command += ["--role", role]
-        text = subprocess.run(command, env=self.environment, check=True, capture_output=True, text=True, timeout=30).stdout
+        text = subprocess.run(command, env=self.environment, check=True, capture_output=True, text=True, timeout=60).stdout
         return text.strip() if len(names) == 1 else dict(line.split() for line in text.splitlines())
 
     def query(self, statement, *arguments):
-        with sqlite3.connect(f"file:{self.data}/cloud.db?mode=ro", uri=True, timeout=10) as database:
+        with sqlite3.connect(f"file:{self.data}/cloud.db?mode=ro", uri=True, timeout=30) as database:
             return database.execute(statement, arguments).fetchall()
 
     def row_counts(self):
@@ -231,7 +231,7 @@ class Operator:
             return tasks if all(task["state"] in FINAL for task in tasks) else None
         return until(all_ended, seconds, f"all tasks of run {run} end", every=0.1)
 
-    def in_state(self, run, state, seconds=20):
+    def in_state(self, run, state, seconds=30):
         """The only task of a run once it is in that state."""
         return until(lambda: (task := self.task(run))["state"] == state and task, seconds, f"{run} is {state}", every=0.1)
 

@@ -31,7 +31,7 @@ class Proxy:
         return f"https://127.0.0.1:{self.port}"
 
     def _call(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(10)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
 
     def cut(self):
         """Resets every connection and refuses new ones."""
@@ -71,6 +71,9 @@ class Proxy:
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
+            return self._reset(writer)
+        if not self.accepting:  # it was cut meanwhile
+            self._reset(far_writer)
             return self._reset(writer)
         self.accepted += 1
         pair = (writer, far_writer)

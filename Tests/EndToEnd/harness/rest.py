@@ -10,7 +10,7 @@ import ssl
 from . import wire
 
 
-def connect(cloud, seconds=20):
+def connect(cloud, seconds=30):
     plain = socket.create_connection(("127.0.0.1", cloud.port), timeout=seconds)
     return wire.trust(cloud).wrap_socket(plain, server_hostname="127.0.0.1")
 
@@ -33,7 +33,7 @@ class Answer:
         return f"{self.status} {self.body[:400]!r}"
 
 
-def exchange(cloud, data, method="GET", seconds=20):
+def exchange(cloud, data, method="GET", seconds=30):
     """The answer to raw bytes; None when the connection is closed without one."""
     with connect(cloud, seconds) as link:
         try:
@@ -66,7 +66,7 @@ class API:
         pairs = [("Authorization", f"Bearer {self.token}")] if self.token is not None else []
         return pairs + list(extra.items() if isinstance(extra, dict) else extra) + [("Connection", "close")]
 
-    def __call__(self, method, path, body=None, headers=(), seconds=20):
+    def __call__(self, method, path, body=None, headers=(), seconds=30):
         """Sends a request below the root, or of a whole target; a body is sent as JSON unless it is bytes."""
         target = path if path.startswith(("/api", "/ws", "/healthz", "/readyz")) else self.root + path
         pairs = self.headers(headers)
@@ -83,7 +83,7 @@ class API:
         assert answer.status == 200, answer
         return answer.json
 
-    def stream(self, path, headers=(), seconds=20):
+    def stream(self, path, headers=(), seconds=30):
         """An answer that goes on, to be read and closed."""
         return Stream(self.cloud, head(self.cloud, "GET", self.root + path, self.headers(headers)), seconds)
 

@@ -22,10 +22,10 @@ class Screen:
 
     def tmux(self, *arguments):
         return subprocess.run(["tmux", "-L", self.socket, *arguments], env=self.environment, check=True,
-                              capture_output=True, text=True, timeout=20).stdout
+                              capture_output=True, text=True, timeout=30).stdout
 
     def stop(self):
-        subprocess.run(["tmux", "-L", self.socket, "kill-server"], capture_output=True, timeout=20)
+        subprocess.run(["tmux", "-L", self.socket, "kill-server"], capture_output=True, timeout=30)
 
     def text(self):
         return self.tmux("capture-pane", "-p")
@@ -42,14 +42,14 @@ class Screen:
         self.type(line)
         self.keys("Enter")
 
-    def shows(self, *wanted, seconds=15):
+    def shows(self, *wanted, seconds=30):
         """The screen once it holds all of that text at the same time."""
         try:
             return until(lambda: (text := self.text()) and all(word in text for word in wanted) and text, seconds)
         except NeverHappened:
             raise AssertionError(f"{wanted} not shown within {seconds} s; the screen:\n{self.text()}") from None
 
-    def lacks(self, *unwanted, seconds=15):
+    def lacks(self, *unwanted, seconds=30):
         try:
             return until(lambda: (text := self.text()) and not any(word in text for word in unwanted) and text, seconds)
         except NeverHappened:
@@ -69,9 +69,9 @@ class Screen:
         def child():
             found = subprocess.run(["pgrep", "-P", shell, "-x", "tiangong"], capture_output=True, text=True).stdout.split()
             return int(found[0]) if found else None
-        return until(child, 10, "the console runs")
+        return until(child, 30, "the console runs")
 
-    def file(self, name, seconds=15):
+    def file(self, name, seconds=30):
         """The text of a file that the shell is going to write."""
         path = self.directory / name
         return until(lambda: path.exists() and path.read_text().strip(), seconds, f"{name} is written")

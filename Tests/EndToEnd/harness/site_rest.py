@@ -37,7 +37,7 @@ class SilentSite(Site):
         self.enrolment, self.tokens["enrolment"] = answer.json["id"], answer.json["token"]
         fired, = [row[0] for row in cloud.query("SELECT id FROM tokens WHERE name = 'fired'")]
         subprocess.run([BIN / "tiangong-cloud", "token", "revoke", fired, "--data-dir", cloud.data],
-                       env=cloud.environment, check=True, timeout=20)
+                       env=cloud.environment, check=True, timeout=30)
         cloud.token("agent", "silent-1")
         cloud.token("agent", "guarded-1", environment="guarded")
         self.policy("guarded", scope={"environments": ["guarded"]}, mode="no-injection")
@@ -49,7 +49,7 @@ class SilentSite(Site):
         self.file_id = self.file("secret-name.bin", b"secret-content")["id"]
         self.upload_id = self.upload("unfinished.bin")
         self.token_id, = [row[0] for row in cloud.query("SELECT id FROM tokens WHERE name = 'ada'")]
-        until(lambda: self.api("expired")("GET", "/server").status == 401, 5, "the token expires")
+        until(lambda: self.api("expired")("GET", "/server").status == 401, 30, "the token expires")
 
     def api(self, who):
         return API(self.cloud, self.tokens[who])

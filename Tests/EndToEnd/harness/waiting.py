@@ -9,7 +9,7 @@ class NeverHappened(AssertionError):
     pass
 
 
-def until(condition, seconds=20.0, what="the condition", every=0.03):
+def until(condition, seconds=30.0, what="the condition", every=0.03):
     """The first true value of condition(), or a failure that says what was seen last."""
     deadline = time.monotonic() + seconds
     while True:

@@ -20,7 +20,7 @@ def open_link(cloud, path, token=None, headers=None, **options):
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
     context = options.pop("context", None) or trust(cloud)
-    options = {"max_size": 4 << 20, "open_timeout": 10, "close_timeout": 2, "compression": None, "proxy": None, "legacy": True} | options
+    options = {"max_size": 4 << 20, "open_timeout": 30, "close_timeout": 2, "compression": None, "proxy": None, "legacy": True} | options
     return connect(f"wss://127.0.0.1:{cloud.port}{path}", ssl=context, additional_headers=headers, **options)
 
 
@@ -48,7 +48,7 @@ class Link:
         else:
             self.socket.send(len(envelope).to_bytes(4, "big") + envelope.encode() + payload)
 
-    def receive(self, seconds=10):
+    def receive(self, seconds=30):
         """The next envelope; a binary frame's payload is under `payload`."""
         frame = self.socket.recv(seconds)
         if isinstance(frame, str):
@@ -56,14 +56,14 @@ class Link:
         length = int.from_bytes(frame[:4], "big")
         return json.loads(frame[4:4 + length]) | {"payload": frame[4 + length:]}
 
-    def expect(self, kind, seconds=10):
+    def expect(self, kind, seconds=30):
         """The next envelope of that type; others are passed over."""
         while True:
             envelope = self.receive(seconds)
             if envelope["type"] == kind:
                 return envelope
 
-    def ask(self, kind, data=None, seconds=10, payload=None):
+    def ask(self, kind, data=None, seconds=30, payload=None):
         """The answer to a request."""
         id = f"q{next(self.ids)}"
         self.send(kind, data if data is not None else {}, id, payload)
@@ -72,7 +72,7 @@ class Link:
             if envelope.get("id") == id:
                 return envelope
 
-    def outcome(self, seconds=10):
+    def outcome(self, seconds=30):
         """`("error", code)` of the next error answer, or `("close", code)` when the link was closed instead."""
         try:
             return "error", self.expect("error", seconds)["data"]["code"]

@@ -108,9 +108,10 @@ async def main(api, token, port, certificate, key):
     tls.load_cert_chain(certificate, key)
     runner = web.AppRunner(app)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", int(port), ssl_context=tls).start()
     kubelet = Kubelet(api, token, int(port))
+    # Before it can be reached: whoever reaches it finds the node.
     await kubelet.register()
+    await web.TCPSite(runner, "127.0.0.1", int(port), ssl_context=tls).start()
     await asyncio.gather(kubelet.beat(), kubelet.watch())
 
 

@@ -286,11 +286,12 @@ class APIServer:
         self.begun += 1
         end = time.monotonic() + min(float(query.get("timeoutSeconds", 300)), self.faults.get("watch", 300))
         try:
-            while (left := end - time.monotonic()) > 0:
+            # The bookmark at the end says that all before it was told.
+            while (left := end - time.monotonic()) > 0 or not queue.empty():
                 try:
-                    version, event, plural, one = await asyncio.wait_for(queue.get(), left)
+                    version, event, plural, one = queue.get_nowait() if left <= 0 else await asyncio.wait_for(queue.get(), left)
                 except asyncio.TimeoutError:
-                    break
+                    continue
                 meta = one["metadata"]
                 if plural != target.resource.qualified or target.namespace not in (None, meta.get("namespace")):
                     continue
@@ -457,11 +458,12 @@ async def main(settings):
     tls.load_cert_chain(settings["certificate"], settings["key"])
     tls.load_verify_locations(settings["authority"])
     tls.verify_mode = ssl.CERT_OPTIONAL
+    # Before it can be reached, so that whoever reaches it can also end it.
+    ending = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", settings["port"], ssl_context=tls).start()
-    ending = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
     controllers = asyncio.create_task(Controllers(server.store).run())
     await asyncio.wait([controllers, asyncio.create_task(ending.wait())], return_when=asyncio.FIRST_COMPLETED)
     server.store.save(server.state)

@@ -62,7 +62,7 @@ class Postgres(Server):
 
     def is_ready(self):
         return subprocess.run(
-            [self.programs / "pg_isready", "-q", "-h", self.directory, "-p", str(self.port)], timeout=10).returncode == 0
+            [self.programs / "pg_isready", "-q", "-h", self.directory, "-p", str(self.port)], timeout=60).returncode == 0
 
     def start(self):
         super().start()
@@ -70,7 +70,7 @@ class Postgres(Server):
         self.sql(f"create role app login password '{quoted}'")
         return self
 
-    def stop(self, kill=False, seconds=20):
+    def stop(self, kill=False, seconds=60):
         # SIGINT: sessions are ended, not waited for.
         if self.process and self.process.poll() is None and not kill:
             self.process.send_signal(2)

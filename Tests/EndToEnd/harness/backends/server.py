@@ -4,22 +4,36 @@
 
 import os
 import pathlib
+import random
 import socket
 import subprocess
 import time
 
+# What the kernel gives to clients, and to servers that take any port, begins here.
+KERNELS = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+PORTS = range(KERNELS // 2, KERNELS) if KERNELS > 8192 else range(8192, 65536)
+given = set()
+
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody has, and that nobody comes by before it is used; each is given once."""
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in given:
+            given.add(port)
+            return port
 
 
 class Server:
     """Give `command()` and `is_ready()`; `prepare()` makes the data once."""
 
     name = "server"
-    patience = 60
+    patience = 120
 
     def __init__(self, directory):
         self.directory = pathlib.Path(directory) / self.name
