@@ -31,6 +31,8 @@ final class FakeStore: UploadConversation {
         var ahead: Int64 = 0
         var inFlight = 0
         var mostInFlight = 0
+        /// Small files wait until so many have been under way at once.
+        var gathers = 0
         var puts = 0
         var links = 0
     }
@@ -90,7 +92,7 @@ final class FakeStore: UploadConversation {
                 state.mostInFlight = max(state.mostInFlight, state.inFlight)
                 return Self.takeRefusal(.put, &state)
             }
-            await Task.yield()
+            await gather()
             let loses = with { state in
                 state.inFlight -= 1
                 return state.losesAnswer
@@ -103,6 +105,16 @@ final class FakeStore: UploadConversation {
             }
             return try Self.reply(file)
         default: throw DeployError(.unsupported, "not here")
+        }
+    }
+
+    /// Lets others begin; only for a while, so that too few of them are a failure and not a hang.
+    private func gather() async {
+        await Task.yield()
+        var rounds = 0
+        while rounds < 10_000, with({ $0.mostInFlight < $0.gathers }) {
+            rounds += 1
+            try? await Task.sleep(for: .milliseconds(1))
         }
     }
 

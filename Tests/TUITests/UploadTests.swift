@@ -184,6 +184,7 @@ import Testing
 
     @Test func `many small files are under way at once, within bounds, and each is stored once`() async throws {
         store.refuse(.put, DeployError(.insufficientStorage, "full"), FakeStore.cut)
+        store.with { $0.gathers = 9 }
         let sources = (0..<500).map { number in
             let path = place.write(Array("file \(number)".utf8))
             return UploadSource(path: path, name: "f\(number)", size: Int64("file \(number)".utf8.count))

@@ -98,7 +98,9 @@ import Testing
     @Test func `a name is not looked up twice`() async throws {
         let answers = Answers([["8.8.8.8"], ["127.0.0.1"]])
         let resolver = HostResolver { _ throws(DeployError) in answers.next() }
-        let first = try await resolver.addresses(of: .name("rebind.test"), within: .seconds(5))
+        let first = try await lookedUp { () async throws(DeployError) -> [IPAddress] in
+            try await resolver.addresses(of: .name("rebind.test"), within: .seconds(60))
+        }
         try AddressPolicy().check(first, of: .name("rebind.test"))
         #expect(first.map(\.description) == ["8.8.8.8"] && answers.asked == 1)
         let itself = try await resolver.addresses(of: .address(#require(IPAddress("9.9.9.9"))), within: .seconds(5))

@@ -41,7 +41,8 @@ import Testing
     }
 
     @Test func `over its time limit is timed out`() async throws {
-        try await RunnerBench.with { bench in
+        // A grace that TERM is sure to be seen in.
+        try await RunnerBench.with(grace: .seconds(30)) { bench in
             let end = try await bench.run("echo begun; sleep 600", timeout: 0.2).end
             #expect(end?.status == "timed_out")
             #expect(end?.error?.code == "timed_out")
@@ -97,7 +98,11 @@ import Testing
         try await RunnerBench.with { bench in
             let id = TaskID.random()
             let path = bench.directory + "/count"
-            for _ in 0..<5 { try await bench.submit("echo x >> \(path); sleep 0.1", id: id) }
+            let gate = bench.directory + "/gate"
+            for _ in 0..<5 {
+                try await bench.submit("echo x >> \(path); until [ -e \(gate) ]; do sleep 0.02; done", id: id)
+            }
+            try write("", to: gate)
             let end = await bench.end(of: TaskReference(taskID: id, attempt: 1))
             #expect(end?.status == "succeeded")
             await #expect(throws: DeployError.self) { try await bench.submit("echo x >> \(path)", id: id) }
@@ -146,9 +151,12 @@ import Testing
 
     @Test func `among a hundred at once keeps its own output`() async throws {
         try await RunnerBench.with { bench in
+            let gate = bench.directory + "/gate"
+            let wait = "until [ -e \(gate) ]; do sleep 0.2; done"
             var tasks: [TaskReference] = []
-            for index in 0..<100 { tasks.append(try await bench.submit("sleep 0.2; echo task \(index)")) }
+            for index in 0..<100 { tasks.append(try await bench.submit("\(wait); echo task \(index)")) }
             #expect(await eventually { await bench.runner.load.running == 100 })
+            try write("", to: gate)
             for (index, task) in tasks.enumerated() {
                 #expect(await bench.end(of: task)?.status == "succeeded")
                 #expect(bench.text(task, .stdout) == "task \(index)\n")

@@ -68,12 +68,17 @@ import Testing
         try await RunnerBench.with { bench in
             try bench.secret("token", "canary-4711\n")
             let reference = JSONValue.object(["secret_ref": .string("token")])
+            // What looked like its beginning is passed on in the pause; only then the rest is written.
+            let gate = bench.directory + "/gate"
             let command = """
                 test "$TOKEN" = canary-4711 && echo same; cat; echo " $TOKEN"; printf %s "$TOKEN" | base64;
-                printf 'can'; sleep 0.2; printf 'ary-47'; sleep 0.2; printf '11\\n'; echo "$TOKEN" >&2
+                printf 'can'; until [ -e \(gate) ]; do sleep 0.02; done; printf 'ary-47'; sleep 0.2; printf '11\\n';
+                echo "$TOKEN" >&2
                 """
             let task = try await bench.submit(
                 command, params: ["env": .object(["TOKEN": reference]), "stdin": reference])
+            #expect(await eventually { bench.text(task, .stdout).hasSuffix("\ncan") })
+            try write("", to: gate)
             let end = await bench.end(of: task)
             #expect(end?.status == "succeeded")
             #expect(bench.text(task, .stdout) == "same\n[redacted] [redacted]\n[redacted]E=\ncan[redacted]\n")

@@ -49,5 +49,20 @@ func eventually(_ condition: () async -> Bool) async -> Bool {
     return await condition()
 }
 
+/// What a lookup gives; asked again as long as a test beside it has left behind as many threads as there may be.
+func lookedUp<Value: Sendable>(
+    _ body: @Sendable () async throws(DeployError) -> Value
+) async throws(DeployError) -> Value {
+    for _ in 0..<1000 {
+        do throws(DeployError) {
+            return try await body()
+        } catch {
+            guard error.code == .unavailable else { throw error }
+            try? await Task.sleep(for: .milliseconds(20))
+        }
+    }
+    return try await body()
+}
+
 /// Whether a process exists and has not ended.
 func isAlive(_ pid: pid_t) -> Bool { ProcessTable.status(of: pid)?.isZombie == false }
