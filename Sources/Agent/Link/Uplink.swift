@@ -237,21 +237,30 @@ final class Uplink: Sendable {
             let chunks = try spool.read(&cursor, limit: Self.turn)
             // The end is known before the last look at the spool, so nothing can follow what is read now.
             let isEnd = chunks.isEmpty && completion != nil
-            state.withLock { state in
+            // How far it had come belongs before its end, after which nobody hears of it.
+            let last = state.withLock { state -> TaskStatusReport? in
                 guard state.generation == generation, var entry = state.entries.removeValue(forKey: reference) else {
-                    return
+                    return nil
                 }
+                defer { state.entries[reference] = entry }
                 entry.cursor = cursor
                 for chunk in chunks {
                     let cost = chunk.payload.readableBytes + Self.chunkCost
                     entry.sent.append(Sent(seq: chunk.seq, cost: cost))
                     state.inFlight += cost
                 }
-                if isEnd { entry.completionIsSent = true }
-                state.entries[reference] = entry
-                if !chunks.isEmpty { _ = markReady(reference, &state) }
+                if !chunks.isEmpty, !entry.isReady {
+                    entry.isReady = true
+                    state.ready.append(reference)
+                }
+                guard isEnd else { return nil }
+                entry.completionIsSent = true
+                return entry.status.take()
             }
-            if isEnd, let completion { return [AgentMessage.complete(completion).frame()] }
+            if isEnd, let completion {
+                let before = last.map { [AgentMessage.status($0).frame()] } ?? []
+                return before + [AgentMessage.complete(completion).frame()]
+            }
             if chunks.isEmpty { continue }
             return chunks.map { chunk in
                 AgentMessage.log(

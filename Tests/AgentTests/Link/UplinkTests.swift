@@ -74,6 +74,25 @@ import Testing
         uplink.close(new)
     }
 
+    @Test func `how far a task had come is told before its end`() async throws {
+        try await withStore { store in
+            let uplink = Uplink()
+            let spool = try spool(store, chunks: 0)
+            uplink.add(spool)
+            let generation = uplink.open(expecting: [:])
+            let (id, attempt) = (spool.reference.taskID, spool.reference.attempt)
+            uplink.report(TaskStatusReport(taskID: id, attempt: attempt, state: "running"))
+            uplink.report(TaskProgress(done: 5, total: 5), of: spool.reference)
+            uplink.complete(TaskCompletion(taskID: id, attempt: attempt, status: "succeeded"))
+            let messages = try await uplink.nextTurn(generation)?.map { try AgentMessage.decode($0).message } ?? []
+            guard messages.count == 2, case .status(let status) = messages[0], case .complete = messages[1] else {
+                Issue.record("\(messages)")
+                return
+            }
+            #expect(status.progress == TaskProgress(done: 5, total: 5))
+        }
+    }
+
     @Test func `a state that was not sent is replaced by a newer one`() async throws {
         try await withStore { store in
             let uplink = Uplink()
