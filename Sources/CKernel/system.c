@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #ifdef __GLIBC__
@@ -50,6 +51,8 @@ int ck_open_beneath(int directory, const char *path, int flags, uint32_t mode, i
 }
 
 int ck_o_path(void) { return O_PATH; }
+
+int ck_stream_socket(void) { return SOCK_STREAM; }
 
 int ck_exchange(int directory, const char *one, const char *other) {
     return (int)syscall(SYS_renameat2, directory, one, directory, other, 2u /* RENAME_EXCHANGE */);

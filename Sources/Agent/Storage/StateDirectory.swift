@@ -1,6 +1,7 @@
 // Tiangong Deploy
 // SPDX-License-Identifier: Apache-2.0
 
+import CKernel
 import Core
 import Crypto
 import Glibc
@@ -60,14 +61,11 @@ final class StateDirectory: Sendable {
 
     /// Whether a path is a directory, or one we may not look into.
     static func exists(_ path: String) -> Bool {
-        let descriptor = open(path, pathOnlyDirectory | O_CLOEXEC)
+        let descriptor = open(path, ck_o_path() | O_DIRECTORY | O_CLOEXEC)
         if descriptor < 0 { return false }
         close(descriptor)
         return true
     }
-
-    /// `O_PATH | O_DIRECTORY` of Linux: needs no permission on the directory itself; glibc's default headers hide the first.
-    private static let pathOnlyDirectory = 0o10000000 | O_DIRECTORY
 
     /// The names in a directory, without `.` and `..`; empty when it cannot be read.
     static func names(in path: String) -> [String] {

@@ -17,6 +17,8 @@ extern "C" {
 int ck_open_beneath(int directory, const char *path, int flags, uint32_t mode, int follow);
 // O_PATH, which glibc's default headers hide.
 int ck_o_path(void);
+// SOCK_STREAM, which Swift sees in one file and not in the next, as modules of other headers are loaded before.
+int ck_stream_socket(void);
 // renameat2(2) within one directory: exchanges two names in one step, or renames only where the new name is free (EEXIST).
 // EINVAL where the file system cannot do it.
 int ck_exchange(int directory, const char *one, const char *other);

@@ -1,6 +1,7 @@
 // Tiangong Deploy
 // SPDX-License-Identifier: Apache-2.0
 
+import CKernel
 import Core
 import Glibc
 
@@ -53,7 +54,7 @@ enum NameService {
         of name: String, port: String? = nil, usableOnly: Bool = false
     ) throws(Failure) -> [SocketAddressBytes] {
         var hints = addrinfo()
-        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        hints.ai_socktype = ck_stream_socket()
         hints.ai_flags = usableOnly ? AI_ADDRCONFIG : 0
         var list: UnsafeMutablePointer<addrinfo>?
         let status = getaddrinfo(name, port, &hints, &list)
