@@ -73,10 +73,17 @@ extension ShellParser {
         return nil
     }
 
+    /// The word that comes next, stepped over, if one does.
+    mutating func nextWord() throws(ShellSyntaxError) -> ShellWord? {
+        let token = try next()
+        if case .word(let word) = token { return word }
+        lookahead = token
+        return nil
+    }
+
     mutating func next() throws(ShellSyntaxError) -> ShellToken {
-        let token = try peek()
-        lookahead = nil
-        return token
+        if let token = lookahead.take() { return token }
+        return try scan()
     }
 
     /// Steps over the token that was looked at.

@@ -7,17 +7,18 @@ extension ShellParser {
         _ = try peek()
         var command = ShellSimpleCommand(position: position(tokenStart))
         while true {
-            switch try peek() {
-            case .redirection, .number:
-                guard let redirection = try redirection() else { throw unexpected(try peek()) }
-                command.redirections.append(redirection)
-            case .word(let word):
-                skip()
+            if let word = try nextWord() {
                 if command.words.isEmpty, let assignment = assignment(word) {
                     command.assignments.append(assignment)
                 } else {
                     command.words.append(word)
                 }
+                continue
+            }
+            switch try peek() {
+            case .redirection, .number:
+                guard let redirection = try redirection() else { throw unexpected(try peek()) }
+                command.redirections.append(redirection)
             case .symbol(.open):
                 guard command.words.count == 1, command.assignments.isEmpty, command.redirections.isEmpty else {
                     throw unexpected(.symbol(.open))
