@@ -37,6 +37,8 @@ struct ClickHouseRows {
     private var held: [UInt8]?
     private var text: [UInt8] = []
     private var isBeyond = false
+    /// Watches what is not read any more.
+    private var left: ClickHouseRaw?
 
     /// The longest row.
     static let longest = 64 << 20
@@ -58,6 +60,10 @@ struct ClickHouseRows {
 
     /// Takes the next part; throws `protocol_error` or `too_large` for what is no such answer.
     mutating func take(_ part: ByteBuffer) throws(DeployError) {
+        guard left == nil else {
+            left?.take(part)
+            return
+        }
         rest.writeImmutableBuffer(part)
         while let length = lineLength(), let line = rest.readSlice(length: length) {
             rest.moveReaderIndex(forwardBy: 1)
@@ -72,6 +78,10 @@ struct ClickHouseRows {
 
     /// The answer is complete; gives the error that it ends with. Throws as ``take(_:)``.
     mutating func end() throws(DeployError) -> ClickHouseException? {
+        if let left {
+            finish()
+            return left.exception
+        }
         if rest.readableBytes > 0, let line = rest.readSlice(length: rest.readableBytes) { try take(line: line) }
         if state == .types, let only = names.first, names.count == 1 {
             if let exception = ClickHouseException(only) { return exception }
@@ -93,8 +103,8 @@ struct ClickHouseRows {
         return exception
     }
 
-    /// What follows is not read: ends what is written with the rows that came.
-    mutating func cut() { finish() }
+    /// Rows that follow are not read any more, only the error that the answer may end with.
+    mutating func leaveRest() { if left == nil { left = ClickHouseRaw(tag: tag) } }
 
     /// Whether there was no result, not even one without rows.
     var isEmpty: Bool { types.isEmpty }

@@ -137,22 +137,12 @@ final class ClickHouseWork: Sendable {
         do throws(DeployError) {
             if running.withLock({ $0.query?.number ?? 1 }) > 1 { rows.remark("") }
             var iterator = response.body.makeAsyncIterator()
-            var unread: ClickHouseRaw?
             while let part = try await source.server.next(&iterator) {
-                if unread == nil, isStopped { unread = ClickHouseRaw(tag: tag) }
-                if unread == nil {
-                    try rows.take(part)
-                    await rows.send()
-                } else {
-                    unread?.take(part)
-                }
+                if isStopped { rows.leaveRest() }
+                try rows.take(part)
+                await rows.send()
             }
-            if let unread {
-                rows.cut()
-                answer.exception = unread.exception
-            } else {
-                answer.exception = try rows.end()
-            }
+            answer.exception = try rows.end()
         } catch {
             // A server that has failed may end its answer in the middle.
             answer.exception = try? rows.end()
