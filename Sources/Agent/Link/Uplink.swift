@@ -242,20 +242,17 @@ final class Uplink: Sendable {
                 guard state.generation == generation, var entry = state.entries.removeValue(forKey: reference) else {
                     return nil
                 }
-                defer { state.entries[reference] = entry }
                 entry.cursor = cursor
                 for chunk in chunks {
                     let cost = chunk.payload.readableBytes + Self.chunkCost
                     entry.sent.append(Sent(seq: chunk.seq, cost: cost))
                     state.inFlight += cost
                 }
-                if !chunks.isEmpty, !entry.isReady {
-                    entry.isReady = true
-                    state.ready.append(reference)
-                }
-                guard isEnd else { return nil }
-                entry.completionIsSent = true
-                return entry.status.take()
+                let last = isEnd ? entry.status.take() : nil
+                if isEnd { entry.completionIsSent = true }
+                state.entries[reference] = entry
+                if !chunks.isEmpty { _ = markReady(reference, &state) }
+                return last
             }
             if isEnd, let completion {
                 let before = last.map { [AgentMessage.status($0).frame()] } ?? []
