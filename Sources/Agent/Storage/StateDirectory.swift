@@ -35,8 +35,7 @@ final class StateDirectory: Sendable {
         let length = 32
         var name = try lock.read(at: 0, length: length)
         if name.readableBytes < length {
-            var generator = SystemRandomNumberGenerator()
-            name = ByteBuffer(bytes: (0..<length).map { _ in UInt8.random(in: 0x21...0x7E, using: &generator) })
+            name = ByteBuffer(bytes: (0..<length).map { _ in UInt8.random(in: 0x21...0x7E) })
             try lock.write(name, at: 0)
             try lock.synchronize()
         }
