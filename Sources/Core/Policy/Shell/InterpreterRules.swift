@@ -152,6 +152,10 @@ struct ProgramStrings: Sendable {
         "rmdir",
     ])
 
+    /// What begins a command up to the mark that matches its last one.
+    private static let openings = ["qx{", "qx(", "qx/", "%x(", "%x{", "%x["]
+    private static let openingPhrases = byFirstByte(openings)
+
     private static let maximumValues = 64
 
     init(_ text: String) {
@@ -188,8 +192,8 @@ struct ProgramStrings: Sendable {
             values.append(String(decoding: value, as: UTF8.self))
         }
         lists += endList()
-        guard text.utf8.contains(UInt8(ascii: "q")) || text.utf8.contains(UInt8(ascii: "%")) else { return }
-        for opening in ["qx{", "qx(", "qx/", "%x(", "%x{", "%x["] { addDelimited(after: opening, in: text) }
+        guard mentions(Self.openingPhrases) else { return }
+        for opening in Self.openings { addDelimited(after: opening, in: text) }
     }
 
     private mutating func addDelimited(after opening: String, in text: String) {

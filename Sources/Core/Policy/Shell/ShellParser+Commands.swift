@@ -144,13 +144,13 @@ extension ShellParser {
     // Errors and expectations
 
     mutating func expect(symbol: ShellOperator) throws(ShellSyntaxError) {
-        guard case .symbol(let found) = try peek(), found == symbol else { throw unexpected(try peek()) }
-        _ = try next()
+        guard try peekSymbol() == symbol else { throw unexpected(try peek()) }
+        skip()
     }
 
     mutating func expect(word: ShellReservedWord) throws(ShellSyntaxError) {
-        guard case .word(let found) = try peek(), found.reserved == word else { throw unexpected(try peek()) }
-        _ = try next()
+        guard try peekReserved() == word else { throw unexpected(try peek()) }
+        skip()
     }
 
     mutating func skipNewlines() throws(ShellSyntaxError) {

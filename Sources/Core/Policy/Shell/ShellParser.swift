@@ -236,8 +236,8 @@ struct ShellParser {
         _ = try next()
         var value = ShellCompound(variable: variable)
         try skipNewlines()
-        if case .word(let word) = try peek(), word.reserved == .in {
-            _ = try next()
+        if try peekReserved() == .in {
+            skip()
             while case .word(let word) = try peek() {
                 value.words.append(word)
                 _ = try next()
@@ -246,8 +246,8 @@ struct ShellParser {
             case .newline, .symbol(.semicolon): _ = try next()
             case let token: throw unexpected(token)
             }
-        } else if case .symbol(.semicolon) = try peek() {
-            _ = try next()
+        } else if try peekSymbol() == .semicolon {
+            skip()
         }
         try skipNewlines()
         value.lists.append(try loopBody())
@@ -263,23 +263,20 @@ struct ShellParser {
         try expect(word: .in)
         while true {
             try skipNewlines()
-            if case .word(let word) = try peek(), word.reserved == .esac { break }
-            if case .symbol(.open) = try peek() { _ = try next() }
+            if try peekReserved() == .esac { break }
+            if try peekSymbol() == .open { skip() }
             while true {
                 guard case .word(let pattern) = try peek() else { throw unexpected(try peek()) }
                 value.words.append(pattern)
                 _ = try next()
-                guard case .symbol(.pipe) = try peek() else { break }
-                _ = try next()
+                guard try peekSymbol() == .pipe else { break }
+                skip()
             }
             try expect(symbol: .close)
             value.lists.append(try list(mayBeEmpty: true))
-            switch try peek() {
-            case .symbol(.caseEnd), .symbol(.caseThrough), .symbol(.caseNext): _ = try next()
-            default:
-                try expect(word: .esac)
-                return value
-            }
+            let end = try peekSymbol()
+            guard end == .caseEnd || end == .caseThrough || end == .caseNext else { break }
+            skip()
         }
         try expect(word: .esac)
         return value

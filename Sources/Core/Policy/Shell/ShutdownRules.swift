@@ -119,7 +119,7 @@ enum ShutdownRules {
             if mayBeSignal, text.hasPrefix("-"), text.count > 1 {
                 if ["-s", "-n", "--signal", "-q", "--queue"].contains(text) {
                     let value = rest.popFirst()?.text
-                    if !text.hasSuffix("q"), text != "--queue" { asksOnly = value == "0" }
+                    if text != "-q", text != "--queue" { asksOnly = value == "0" }
                 } else if text == "-0" {
                     asksOnly = true
                 }
